@@ -1,0 +1,46 @@
+# AgentOS: `make demo` shows it, `make test` tests it; both set everything up first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test lint types beauty bench docs stress lock clean
+
+setup: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	touch .venv/ready
+
+demo: setup  ## a roadmap becomes a board, and a simulated team works it off
+	$(BIN)/agentos demo
+
+test: setup  ## every test, in parallel
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+beauty: setup  ## size and shape of the code, beside the last committed figures
+	$(BIN)/python tests/beauty.py
+
+bench: setup  ## the figures of docs/benchmarks.md, as ratios
+	$(BIN)/python tests/bench.py
+
+stress: setup  ## the long runs of tests/stress at full size
+	$(BIN)/python -m tests.stress
+
+docs: setup  ## the generated parts of docs/
+	$(BIN)/python tests/docs.py
+
+lock: setup  ## requirements.lock anew (needs uv)
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	  --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv

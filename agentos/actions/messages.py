@@ -1,0 +1,63 @@
+"""What can be said about tasks."""
+
+import re
+from pathlib import PurePosixPath
+
+from agentos.errors import NotFound, Usage
+from agentos.model import times
+from agentos.model.ids import slugify
+from agentos.model.records import Message
+from agentos.store.draft import Draft
+
+MOST_ATTACHED = 10 << 20
+"""Bytes of one attachment; what is larger belongs elsewhere than in git."""
+
+_MENTION = re.compile(r"(?<![\w@])@(?:agent:)?([a-z0-9][a-z0-9_-]*)")
+
+
+def add(
+    draft: Draft,
+    ref: str,
+    text: str,
+    *,
+    type: str = "comment",
+    author: str | None = None,
+    reply_to: str | None = None,
+    attach: dict[str, bytes] | None = None,
+) -> Message:
+    """Say something about a task; `@name` in the text mentions somebody. `attach` maps names to contents."""
+    task = draft.task(ref)
+    if not text.strip():
+        raise Usage("A message needs some text.")
+    writer = author or draft.by.name
+    name = f"{times.compact(draft.now)}-{writer}-{draft.token()}"
+    mentions = [who for who in dict.fromkeys(_MENTION.findall(text)) if draft.board.is_name_taken(who)]
+    fields = {"author": writer, "type": type, "created": draft.stamp}
+    if reply_to:
+        fields["reply_to"] = _message(draft, task.id, reply_to).id
+    files = [_attach(draft, task.id, file, data) for file, data in (attach or {}).items()]
+    values = fields | ({"mentions": mentions} if mentions else {}) | ({"attachments": files} if files else {})
+    return draft.create(Message.at(f"board/messages/{task.id}/{name}.md", values), text)
+
+
+def _message(draft: Draft, task: str, ref: str) -> Message:
+    found = [message for message in draft.board.messages_of(task) if ref in message.id]
+    if len(found) != 1:
+        raise NotFound(
+            f"{len(found) or 'No'} messages on {task} match {ref!r}; `agentos message list` shows them."
+        )
+    return found[0]
+
+
+def _attach(draft: Draft, task: str, name: str, data: bytes) -> str:
+    """Keep one file beside the task's messages; its name is made plain, so it can't leave its folder."""
+    if len(data) > MOST_ATTACHED:
+        raise Usage(f"{name} has {len(data):,} bytes; at most {MOST_ATTACHED:,} can be attached.")
+    plain = PurePosixPath(name)
+    path = f"board/attachments/{task}/{slugify(plain.stem, 'file')}-{draft.token()}{_ending(plain.suffix)}"
+    draft.write(path, data)
+    return path
+
+
+def _ending(suffix: str) -> str:
+    return suffix.lower() if re.fullmatch(r"\.[A-Za-z0-9]{1,10}", suffix) else ""

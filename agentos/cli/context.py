@@ -1,0 +1,104 @@
+"""What every command needs: the store, who is asking, and how to print."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from agentos.model.board import Board
+from agentos.model.records import Record
+from agentos.store.repository import Store
+
+T = TypeVar("T")
+
+At = Annotated[str | None, typer.Option("--at", metavar="REV", help="As it was at this commit.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@dataclass
+class Session:
+    """The options that stand before the command."""
+
+    quiet: bool = False
+    no_input: bool = False
+
+
+SESSION = Session()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def store() -> Store:
+    """The board at or above the current folder."""
+    return Store.open(Path.cwd(), os.environ, now)
+
+
+def act(decide: Callable[[Any], T]) -> T:
+    """Run an action as the person who types, and say in one line what was committed."""
+    from agentos.model.activity import subject
+    from agentos.store.transaction import transact
+
+    board = store()
+    result = transact(board, decide, board.person())
+    for note in result.notes:
+        say(note)
+    if result.commit:
+        say(f"{subject(result.changes)}  ({result.commit[:9]})")
+    else:
+        say("Nothing changed.")
+    return result.value
+
+
+def say(text: str) -> None:
+    """A message to the person: on stderr, and not when quiet."""
+    if not SESSION.quiet:
+        typer.echo(text, err=True)
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def console(**options: Any) -> Any:
+    """A rich console for stdout; imported only here, since it takes as long as half of a start."""
+    from rich.console import Console
+
+    return Console(highlight=False, **options)
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def plain(record: Record, **more: Any) -> dict[str, Any]:
+    """A record as JSON shows it: the file's fields, its identity and path, and what is given."""
+    return {"id": record.id, "path": record.path, **record.fields(), **more}
+
+
+def rows(lines: Iterable[Sequence[str]]) -> None:
+    """Columns for a script: tabs between, no header."""
+    typer.echo("\n".join("\t".join(_clean(cell) for cell in line) for line in lines))
+
+
+def _clean(cell: str) -> str:
+    """Without control characters, so that no text from a file can drive a terminal."""
+    return "".join(c if c.isprintable() else " " for c in cell)
+
+
+clean = _clean
+
+
+def warn_of_problems(board: Board) -> None:
+    """Say that some files can't be read, so that nobody takes a list for complete."""
+    bad = [problem for problem in board.problems if problem.is_fatal]
+    if bad:
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        say(f"! {bad[0]}{more}; agentos doctor lists them.")

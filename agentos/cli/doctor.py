@@ -1,0 +1,32 @@
+"""agentos doctor: what is wrong with the board, its files and this clone."""
+
+import typer
+
+from agentos.actions import health
+from agentos.cli import context
+
+app = typer.Typer()
+
+
+@app.command()
+def doctor(at: context.At = None, as_json: context.Json = False) -> None:
+    """Look at every file and at this clone; changes nothing. Leaves with 4 where a file has a problem.
+
+    Example: agentos doctor
+    """
+    found = health.examine(context.store(), at)
+    if as_json:
+        problems = [
+            {"path": p.path, "line": p.line, "reason": p.reason, "unreadable": p.is_fatal}
+            for p in found.problems
+        ]
+        context.print_json({"problems": problems, "notes": list(found.notes)})
+    else:
+        for problem in found.problems:
+            typer.echo(context.clean(str(problem)))
+        for note in found.notes:
+            context.say(f"note: {note}")
+        if not found.problems:
+            context.say("Every file is sound.")
+    if found.problems:
+        raise typer.Exit(4)

@@ -1,0 +1,61 @@
+"""agentos log: the activity feed, read from git."""
+
+from typing import Annotated
+
+import typer
+
+from agentos.cli import context
+from agentos.model import times
+
+app = typer.Typer()
+
+
+@app.command()
+def log(
+    task: Annotated[str | None, typer.Argument(help="Only what happened to this task.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    at: context.At = None,
+    as_json: context.Json = False,
+) -> None:
+    """Show who did what, newest first.
+
+    Example: agentos log 12
+    """
+    store = context.store()
+    paths = [store.board(at).task(task).path] if task else []
+    found = store.activities(limit, at, paths)
+    if as_json:
+        context.print_json(
+            [
+                {
+                    "commit": a.commit, "time": times.stamp(a.time), "actor": a.actor, "text": a.text,
+                    "subject": a.subject, "events": [str(event) for event in a.events],
+                    "trailers": dict(a.trailers),
+                }
+                for a in found
+            ]
+        )  # fmt: skip
+        return
+    if not found:
+        context.say("Nothing has happened yet.")
+        return
+    if not context.is_terminal():
+        context.rows((a.commit[:9], times.stamp(a.time), a.actor, a.text) for a in found)
+        return
+    from rich.text import Text
+
+    out = context.console()
+    width = max(len(a.actor) for a in found)
+    day = ""
+    for a in found:
+        local = a.time.astimezone()
+        if f"{local:%a %d %b %Y}" != day:
+            day = f"{local:%a %d %b %Y}"
+            out.print(Text(day, style="bold"))
+        line = Text.assemble(
+            (f"  {local:%H:%M}  ", "dim"),
+            (f"{context.clean(a.actor):<{width}}  ", "blue"),
+            context.clean(a.text),
+            (f"  {a.commit[:9]}", "dim"),
+        )
+        out.print(line, no_wrap=True, overflow="ellipsis")

@@ -1,0 +1,110 @@
+"""The door of the command line: the commands by name, and every error as one line with its exit code."""
+
+import errno
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from agentos import __version__
+from agentos.cli import context
+from agentos.errors import AgentOSError
+
+COMMANDS = {
+    "init": "agentos.cli.init",
+    "import": "agentos.cli.imports",
+    "tick": "agentos.cli.tick",
+    "board": "agentos.cli.board",
+    "log": "agentos.cli.log",
+    "task": "agentos.cli.task",
+    "agent": "agentos.cli.agent",
+    "message": "agentos.cli.message",
+    "doctor": "agentos.cli.doctor",
+    "render": "agentos.cli.render",
+    "schema": "agentos.cli.schema",
+    "demo": "agentos.cli.demo",
+}
+"""Each command's module, imported only when the command is named; its `app` is the command."""
+
+
+class Commands(TyperGroup):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        command = typer.main.get_command(importlib.import_module(COMMANDS[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"agentos {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def agentos(
+    directory: Annotated[
+        Path | None, typer.Option("-C", "--directory", help="Work as if started in this folder.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; fail instead.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A team of AI agents that lives in a git repository.
+
+    Start with: agentos init --team full --runner simulated, agentos import ROADMAP.md, agentos tick
+    """
+    if directory is not None:
+        os.chdir(directory)
+    context.SESSION.quiet = context.SESSION.quiet or quiet
+    context.SESSION.no_input = no_input
+
+
+_SAID = {
+    errno.ENOSPC: "there is no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "not permitted",
+}
+
+
+def run() -> None:
+    """Run the command line and leave with the exit code of DESIGN.md, section 10."""
+    try:
+        app()
+    except AgentOSError as error:
+        _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        what = _SAID.get(error.errno or 0, error.strerror or str(error))
+        where = f" ({error.filename})" if error.filename else ""
+        _fail(f"{what}{where}. Nothing was half written; try again when that is mended.", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    typer.echo(" ".join(message.split()), err=True)
+    sys.exit(code)

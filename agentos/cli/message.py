@@ -1,0 +1,64 @@
+"""agentos message: what is said about tasks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agentos.actions import messages
+from agentos.cli import context
+from agentos.errors import NotFound
+
+app = typer.Typer(no_args_is_help=True, help="Messages: add, list.")
+
+
+@app.command()
+def add(
+    ref: Annotated[str, typer.Argument(help="The task.")],
+    text: Annotated[str, typer.Argument(help="What to say; - reads standard input. @name mentions.")],
+    author: Annotated[str | None, typer.Option("--as", help="In whose name.")] = None,
+    type: Annotated[str, typer.Option(help="comment, status_update, question or answer.")] = "comment",
+    reply_to: Annotated[str | None, typer.Option(help="A message, or a part of its name.")] = None,
+    attach: Annotated[list[Path] | None, typer.Option(help="A file to keep with it.")] = None,
+) -> None:
+    """Say something about a task.
+
+    Example: agentos message add 12 "Which login page, @technical?" --type question
+    """
+    said = typer.get_text_stream("stdin").read() if text == "-" else text
+    files = {}
+    for file in attach or ():
+        if not file.is_file():
+            raise NotFound(f"{file} is no file.")
+        files[file.name] = file.read_bytes()
+    message = context.act(
+        lambda draft: messages.add(
+            draft, ref, said, type=type, author=author, reply_to=reply_to, attach=files
+        )
+    )
+    typer.echo(message.id)
+
+
+@app.command("list")
+def list_(
+    ref: Annotated[str, typer.Argument(help="The task.")],
+    at: context.At = None,
+    as_json: context.Json = False,
+) -> None:
+    """List what was said about a task, oldest first.
+
+    Example: agentos message list 12
+    """
+    store = context.store()
+    board = store.board(at)
+    found = board.messages_of(board.task(ref).id)
+    bodies = [store.body(message, at) for message in found]
+    if as_json:
+        context.print_json([context.plain(m, body=body) for m, body in zip(found, bodies, strict=True)])
+        return
+    for message, body in zip(found, bodies, strict=True):
+        typer.secho(f"{message.author}", fg="blue", bold=True, nl=False)
+        typer.secho(f"  {message.type.replace('_', ' ')}  {message.created or ''}  {message.id}", dim=True)
+        typer.echo("\n".join("  " + context.clean(line) for line in body.strip().splitlines()) + "\n")
+    if not found:
+        context.say("Nothing said yet; agentos message add REF TEXT says the first.")

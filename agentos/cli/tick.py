@@ -1,0 +1,104 @@
+"""agentos tick: one pass of the scheduler."""
+
+import dataclasses
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from agentos.cli import context
+from agentos.errors import Conflict
+from agentos.model.activity import short
+from agentos.model.rules import Assignment
+from agentos.orchestrator import tick as ticking
+from agentos.orchestrator.tick import Options, Report
+from agentos.runtime.heartbeat import Beat
+
+app = typer.Typer()
+
+
+@app.command()
+def tick(
+    agent: Annotated[str | None, typer.Option(help="Wake only this agent.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Heartbeats side by side.")] = 4,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Whatever the schedule says.")] = False,
+    as_json: context.Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """One pass of the scheduler: give out ready work and wake the agents that are due.
+
+    Start it from cron; overlapping ticks are fine, the second leaves at once.
+
+    Example: */5 * * * * cd ~/project && agentos tick --quiet
+    """
+    context.SESSION.quiet = context.SESSION.quiet or quiet
+    options = Options(agent=agent, jobs=jobs, force=force)
+    store = context.store()
+    if dry_run:
+        steps, work = ticking.preview(store, options)
+        _show_preview(steps, work, as_json)
+        return
+    try:
+        with _progress(as_json) as told:
+            report = ticking.tick(store, options, told)
+    except Conflict as error:
+        context.say(f"Nothing done: {error}")
+        return
+    if as_json:
+        context.print_json(dataclasses.asdict(report))
+    else:
+        _show(report)
+
+
+def _show_preview(steps: list[str], work: list[Assignment], as_json: bool) -> None:
+    if as_json:
+        context.print_json({"steps": steps, "wake": [dataclasses.asdict(item) for item in work]})
+        return
+    for step in steps:
+        typer.echo(step)
+    for item in work:
+        typer.echo(f"{item.agent}: would {'review' if item.is_review else 'work on'} {item.task}")
+    if not steps and not work:
+        context.say("Nothing would happen.")
+
+
+def _show(report: Report) -> None:
+    if report.dispatched:
+        context.say(f"orchestrator: {report.dispatched}")
+    for beat in report.beats:
+        mark = {"settled": "✓", "passed": "·", "failed": "✗"}[beat.outcome]
+        context.say(f"{mark} {beat.agent}: {beat.text or short(beat.task)}")
+    for line in (*report.notes, *report.stuck):
+        context.say(f"! {line}")
+    if report.is_idle and not report.notes:
+        context.say("Nothing to do.")
+
+
+class _progress:
+    """A line for each running heartbeat, on a terminal only."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.shown = sys.stderr.isatty() and not as_json and not context.SESSION.quiet
+        self.bars: dict[str, Any] = {}
+        self.progress: Any = None
+
+    def __enter__(self) -> ticking.OnBeat:
+        return self.told if self.shown else lambda _: None
+
+    def told(self, news: Assignment | Beat) -> None:
+        if self.progress is None:
+            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            self.progress = Progress(*columns, console=context.console(stderr=True), transient=True)
+            self.progress.start()
+        if isinstance(news, Assignment):
+            what = f"[bold]{news.agent}[/] {'reviews' if news.is_review else 'works on'} {short(news.task)}"
+            self.bars[news.agent] = self.progress.add_task(what, total=None)
+        else:
+            self.progress.update(self.bars[news.agent], visible=False)
+
+    def __exit__(self, *_: object) -> None:
+        if self.progress is not None:
+            self.progress.stop()

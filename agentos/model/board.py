@@ -1,0 +1,176 @@
+"""The board: every record at one moment, an immutable value that answers questions."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as value
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from agentos.errors import Invalid
+from agentos.model import ids
+from agentos.model.records import Agent, Config, Document, Message, Record, Task, task_number
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """Something wrong with the board, where, and whether the file can't be read because of it.
+
+    `field` names the field it is about, for who has the text to find the line.
+    """
+
+    path: str
+    line: int
+    reason: str
+    is_fatal: bool = True
+    field: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.reason}"
+
+
+class Table(Mapping[str, R], Generic[R]):
+    """Records by identity, each made only when it is looked at.
+
+    `rows` maps an identity to anything comparable; `make` turns one into its record.
+    Two tables' rows can be compared without making records.
+    """
+
+    __slots__ = ("_made", "_make", "rows")
+
+    def __init__(self, rows: dict[str, Any], make: Callable[[str, Any], R]) -> None:
+        self.rows = rows
+        self._make = make
+        self._made: dict[str, R] = {}
+
+    def __getitem__(self, name: str) -> R:
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = self._make(name, self.rows[name])
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.rows
+
+    def with_row(self, name: str, row: Any | None) -> "Table[R]":
+        """The same table with one row set, or gone for None."""
+        rows = dict(self.rows)
+        if row is None:
+            rows.pop(name, None)
+        else:
+            rows[name] = row
+        table = Table(rows, self._make)
+        table._made = {key: made for key, made in self._made.items() if key != name}
+        return table
+
+
+def _empty() -> Table[Any]:
+    return Table({}, lambda name, row: row)
+
+
+@dataclass(frozen=True)
+class Board:
+    """All records of one commit, with hand edits over it where the reader asked for them.
+
+    Tasks, agents and documents go by their name or path, messages by their path. `problems` are the files
+    that can't be read or are odd; `held` the tasks among them, left out of automation.
+    """
+
+    commit: str | None = None
+    tasks: Table[Task] = value(default_factory=_empty)
+    agents: Table[Agent] = value(default_factory=_empty)
+    messages: Table[Message] = value(default_factory=_empty)
+    documents: Table[Document] = value(default_factory=_empty)
+    config: Config = value(default_factory=Config)
+    problems: tuple[Problem, ...] = ()
+    held: frozenset[str] = frozenset()
+
+    def task(self, ref: str) -> Task:
+        """The task that `ref` means. Raises NotFound, Usage, or Invalid where its file can't be read."""
+        name = ids.resolve(ref, self.tasks.rows.keys() | self.held)
+        if name not in self.tasks:
+            raise Invalid(self.why_held(name))
+        return self.tasks[name]
+
+    def why_held(self, name: str) -> str:
+        """The problem that keeps a task out, as one line with its path."""
+        found = next((p for p in self.problems if p.is_fatal and p.path.endswith(f"/{name}.md")), None)
+        return f"{found}. Mend the file, then try again." if found else f"{name} can't be read."
+
+    def agent(self, ref: str) -> Agent:
+        """The agent that `ref` means. Raises NotFound or Usage."""
+        return self.agents[ids.resolve(ref, self.agents.rows.keys(), "agent")]
+
+    @cached_property
+    def open_tasks(self) -> tuple[Task, ...]:
+        """Every task that is not done, by name."""
+        return tuple(task for _, task in sorted(self.tasks.items()) if task.is_open)
+
+    @cached_property
+    def children(self) -> Mapping[str, tuple[Task, ...]]:
+        """Each parent's tasks."""
+        found: dict[str, list[Task]] = defaultdict(list)
+        for task in self.tasks.values():
+            if task.parent:
+                found[task.parent].append(task)
+        return {parent: tuple(tasks) for parent, tasks in found.items()}
+
+    @cached_property
+    def dependents(self) -> Mapping[str, tuple[Task, ...]]:
+        """The open tasks that wait for each task."""
+        found: dict[str, list[Task]] = defaultdict(list)
+        for task in self.tasks.values():
+            if task.depends_on and task.is_open:
+                for name in task.depends_on:
+                    found[name].append(task)
+        return {name: tuple(tasks) for name, tasks in found.items()}
+
+    @cached_property
+    def load(self) -> Mapping[str, int]:
+        """How many tasks each agent holds: assigned or in progress, as their first assignee."""
+        found: dict[str, int] = defaultdict(int)
+        for task in self.tasks.values():
+            if task.status in ("assigned", "in_progress") and task.assignees:
+                found[task.assignees[0]] += 1
+        return found
+
+    @cached_property
+    def shared_numbers(self) -> frozenset[int | None]:
+        """The numbers that more than one task has, so that the short form is not enough."""
+        counts = Counter(task_number(name) for name in self.tasks)
+        return frozenset(number for number, count in counts.items() if count > 1)
+
+    @cached_property
+    def successes(self) -> Mapping[str, Mapping[str, int]]:
+        """How many tasks with each label each agent has completed as the first assignee."""
+        found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for task in self.tasks.values():
+            if task.labels and task.is_completed and task.assignees:
+                for label in task.labels:
+                    found[task.assignees[0]][label] += 1
+        return found
+
+    def messages_of(self, task: str) -> list[Message]:
+        """What was said about a task, oldest first."""
+        prefix = f"board/messages/{task}/"
+        return [self.messages[path] for path in sorted(self.messages) if path.startswith(prefix)]
+
+    def is_name_taken(self, name: str) -> bool:
+        return name in self.agents or name in self.config.people
+
+
+def duplicates(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of paths that differ only in case, which some file systems can't tell apart."""
+    seen: dict[str, str] = {}
+    for path in sorted(paths):
+        other = seen.setdefault(path.lower(), path)
+        if other != path:
+            yield path, other

@@ -1,0 +1,95 @@
+"""Changes: the typed difference between two boards."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from agentos.model.board import Board, Table
+from agentos.model.records import Message, Task
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCreated:
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDeleted:
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChanged:
+    """One task before and after; `fields` are the names that differ, `body` among them."""
+
+    before: Task
+    after: Task
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageAdded:
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChanged:
+    """Any other record: added, edited or removed."""
+
+    kind: str
+    name: str
+    how: str
+
+
+Change = TaskCreated | TaskDeleted | TaskChanged | MessageAdded | RecordChanged
+
+
+def differing(before: Table[Any], after: Table[Any]) -> list[str]:
+    """The names whose rows are not the same in both tables, in order; no record is made."""
+    if before.rows is after.rows:
+        return []
+    old, new = before.rows, after.rows
+    gone = [name for name in old if name not in new]
+    return sorted(gone + [name for name, row in new.items() if old.get(name) != row])
+
+
+def diff(before: Board, after: Board) -> list[Change]:
+    """What has changed from one board to another, tasks first."""
+    return [*_tasks(before, after), *_others(before, after)]
+
+
+def _tasks(before: Board, after: Board) -> Iterator[Change]:
+    for name in differing(before.tasks, after.tasks):
+        if name not in before.tasks:
+            yield TaskCreated(after.tasks[name])
+        elif name not in after.tasks:
+            if name not in after.held:
+                yield TaskDeleted(before.tasks[name])
+        else:
+            old, new = before.tasks[name], after.tasks[name]
+            yield TaskChanged(old, new, changed_fields(old, new))
+
+
+def changed_fields(old: Task, new: Task) -> tuple[str, ...]:
+    """The names of the fields that differ; `path` where the file moved, `body` where only text did."""
+    a, b = old.fields(), new.fields()
+    names = [key for key in (*a, *(k for k in b if k not in a)) if a.get(key) != b.get(key)]
+    if old.path != new.path:
+        names.append("path")
+    return tuple(names or ["body"])
+
+
+def _others(before: Board, after: Board) -> Iterator[Change]:
+    for kind, old, new in (
+        ("message", before.messages, after.messages),
+        ("agent", before.agents, after.agents),
+        ("document", before.documents, after.documents),
+    ):
+        for name in differing(old, new):
+            if kind == "message" and name not in old:
+                yield MessageAdded(after.messages[name])
+            else:
+                how = "added" if name not in old else "removed" if name not in new else "edited"
+                yield RecordChanged(kind, name, how)
+    if before.config.fields() != after.config.fields():
+        yield RecordChanged("config", "board/config.yml", "edited")

@@ -1,0 +1,278 @@
+"""The records: frozen values with the fields a file's front matter has, unknown ones included."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints
+
+FORMAT = 1
+"""The newest board format this version reads and writes (`format:` in board/config.yml)."""
+
+Time = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?Z)?$"),
+]
+"""UTC, ISO 8601: `2026-02-02T10:30:00Z`, or a date alone."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+"""An agent or a person: lower-case letters, digits, `-` and `_`."""
+
+Duration = Annotated[str, StringConstraints(pattern=r"^(\d+[smhd]|(\S+\s+){4}\S+)$")]
+"""An interval (`30s`, `15m`, `2h`, `1d`) or a cron expression of five fields."""
+
+
+class Status(StrEnum):
+    """The five columns of the board, in order."""
+
+    INBOX = "inbox"
+    ASSIGNED = "assigned"
+    IN_PROGRESS = "in_progress"
+    REVIEW = "review"
+    DONE = "done"
+
+
+class Resolution(StrEnum):
+    """Why a task is done."""
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    DUPLICATE = "duplicate"
+
+
+class Part(BaseModel):
+    """A group of fields inside a record; keeps keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True)
+
+
+class Record(Part):
+    """One file under `board/`, `agents/` or `docs/`.
+
+    `path` is the file's path from the board's root; identity (`id`) is its file name.
+    Fields are the front matter's; what the file does not say has its default and is not in `fields()`.
+    """
+
+    kind: ClassVar[str]
+    _path: str = PrivateAttr(default="")
+
+    @classmethod
+    def at(cls, path: str, fields: Mapping[str, Any]) -> Self:
+        """The record that a file at `path` with these fields is; raises pydantic's ValidationError."""
+        record = cls.model_validate(dict(fields))
+        record._path = path
+        return record
+
+    @classmethod
+    def from_row(cls, path: str, row: bytes) -> Self:
+        """The record from its cached row: the front matter as JSON."""
+        record: Self = cls.__pydantic_validator__.validate_json(row)
+        record._path = path
+        return record
+
+    @property
+    def path(self) -> str:
+        return self._path
+
+    @property
+    def id(self) -> str:
+        return PurePosixPath(self._path).stem
+
+    def fields(self) -> dict[str, Any]:
+        """The front matter as plain data: what was set, unknown keys included."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def replace(self, **changes: Any) -> Self:
+        """The same record with these fields changed and validated again; None removes a field."""
+        data = self.fields() | changes
+        return type(self).at(self._path, {key: value for key, value in data.items() if value is not None})
+
+
+class Task(Record):
+    """A piece of work: `board/tasks/TASK-012-add-login.md`."""
+
+    kind: ClassVar[str] = "task"
+
+    title: str = Field("", max_length=500)
+    status: Status = Status.INBOX
+    priority: int = Field(3, ge=1, le=5, description="1 is highest")
+    assignees: tuple[Name, ...] = ()
+    created_by: str | None = None
+    parent: str | None = Field(None, description="the task this one is a part of")
+    depends_on: tuple[str, ...] = Field((), description="tasks that must be completed first")
+    needs: tuple[str, ...] = Field((), description="capabilities; `a + b` wants two assignees, `a/b` either")
+    touches: tuple[str, ...] = Field((), description="paths the work will change")
+    labels: tuple[str, ...] = ()
+    estimate: str | None = None
+    due: Time | None = None
+    blocked: str | None = Field(None, description="why the task can't go on")
+    resolution: Resolution | None = None
+    created: Time | None = None
+
+    @property
+    def number(self) -> int | None:
+        return task_number(self.id)
+
+    @property
+    def short(self) -> str:
+        """The short form of the identity, such as TASK-012."""
+        return "-".join(self.id.split("-", 2)[:2])
+
+    @property
+    def is_open(self) -> bool:
+        return self.status is not Status.DONE
+
+    @property
+    def is_completed(self) -> bool:
+        return self.status is Status.DONE and self.resolution in (None, Resolution.COMPLETED)
+
+    @property
+    def is_archived(self) -> bool:
+        return self._path.startswith("board/archive/")
+
+
+class Message(Record):
+    """One thing said about a task: `board/messages/<task>/<time>-<author>-<4>.md`."""
+
+    kind: ClassVar[str] = "message"
+
+    author: Name
+    type: Literal["comment", "status_update", "question", "answer"] = "comment"
+    reply_to: str | None = None
+    mentions: tuple[str, ...] = ()
+    attachments: tuple[str, ...] = ()
+    reactions: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    created: Time | None = None
+
+    @property
+    def task(self) -> str:
+        return PurePosixPath(self._path).parent.name
+
+
+class Document(Record):
+    """A document about the work: any file under `docs/` whose front matter has a `type`."""
+
+    kind: ClassVar[str] = "document"
+
+    title: str = ""
+    type: Literal["deliverable", "research", "protocol"]
+    task: str | None = None
+    created_by: str | None = None
+    shared_with: tuple[str, ...] = ()
+    created: Time | None = None
+
+
+class AgentSettings(Part):
+    """What AgentOS adds to a subagent file, under `agentos:`."""
+
+    role: str = ""
+    capabilities: tuple[str, ...] = ()
+    runner: str | None = None
+    heartbeat: Duration = "15m"
+    timezone: str = "UTC"
+    max_tasks: int = Field(1, ge=1, le=1000)
+    budget: dict[str, float] = Field(default_factory=dict)
+    paused: bool = False
+    proposed_by: str | None = None
+    command: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+
+
+class Agent(Record):
+    """A member of the team: `agents/technical.md`; the body is its instructions."""
+
+    kind: ClassVar[str] = "agent"
+
+    name: Name
+    description: str = ""
+    tools: tuple[str, ...] | str | None = None
+    model: str | None = None
+    agentos: AgentSettings = AgentSettings()
+
+    @property
+    def session_key(self) -> str:
+        return f"agent:{self.name}:main"
+
+
+class Inbox(Record):
+    """What one reader has read: `board/inbox/technical.md`."""
+
+    kind: ClassVar[str] = "inbox"
+
+    read: tuple[str, ...] = ()
+    read_until: Time | None = None
+
+
+class Person(Part):
+    """Somebody who works on the board by hand."""
+
+    name: str = ""
+    email: str = ""
+
+
+class Config(Record):
+    """The settings in `board/config.yml`, all optional."""
+
+    kind: ClassVar[str] = "config"
+
+    format: int = Field(FORMAT, ge=1, description="the board's format; a newer one is refused")
+    branch: str | None = Field(None, description="the branch the board lives on")
+    adopt: bool = Field(True, description="commit hand edits on the next transaction or tick")
+    paused: bool = Field(False, description="stop every agent")
+    people: dict[Name, Person] = Field(default_factory=dict)
+
+
+RECORDS: dict[str, type[Record]] = {
+    record.kind: record for record in (Task, Message, Document, Agent, Inbox, Config)
+}
+"""Every kind of record by its name."""
+
+LIST_FIELDS: dict[str, frozenset[str]] = {
+    kind: frozenset(
+        name for name, field in record.model_fields.items() if str(field.annotation).startswith("tuple")
+    )
+    for kind, record in RECORDS.items()
+}
+"""The fields that are lists, by kind: a single value there is read as a list of one."""
+
+
+def task_number(name: str) -> int | None:
+    """The number in a task's file name, or None where the name is not a task's."""
+    head, _, rest = name.partition("-")
+    digits, _, slug = rest.partition("-")
+    return int(digits) if head == "TASK" and slug and digits.isascii() and digits.isdigit() else None
+
+
+def kind_of(path: str) -> str | None:
+    """The kind of record that lives at this path from the board's root, or None.
+
+    A file under `agents/` or `docs/` is a record only if its fields say so; this names the candidate.
+    """
+    match path.split("/"):
+        case ["board", "config.yml"]:
+            return "config"
+        case ["board", "tasks", name] if name.endswith(".md"):
+            return "task"
+        case ["board", "archive", _, name] if name.endswith(".md"):
+            return "task"
+        case ["board", "messages", _, name] if name.endswith(".md"):
+            return "message"
+        case ["board", "inbox", name] if name.endswith(".md"):
+            return "inbox"
+        case ["agents", name] if name.endswith(".md"):
+            return "agent"
+        case ["docs", *_, name] if name.endswith(".md"):
+            return "document"
+        case _:
+            return None
+
+
+def is_record(kind: str, path: str, fields: Mapping[str, Any]) -> bool:
+    """Whether a readable file of this candidate kind is a record (see DESIGN.md, section 2)."""
+    if kind == "agent":
+        return fields.get("name") == PurePosixPath(path).stem
+    if kind == "document":
+        return "type" in fields
+    return True

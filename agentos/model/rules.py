@@ -1,0 +1,270 @@
+"""The rules of the board: pure functions from a board and a moment to what should happen."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from agentos.errors import Refused
+from agentos.model import times
+from agentos.model.board import Board
+from agentos.model.ids import slugify
+from agentos.model.records import Agent, Status, Task
+
+RUNNERS = ("rules", "simulated")
+"""The runners this version has; `rules` is the orchestrator's own and does no tasks."""
+
+MOVES: Mapping[Status, tuple[Status, ...]] = {
+    Status.INBOX: (Status.ASSIGNED,),
+    Status.ASSIGNED: (Status.IN_PROGRESS, Status.INBOX),
+    Status.IN_PROGRESS: (Status.REVIEW, Status.INBOX),
+    Status.REVIEW: (Status.DONE, Status.IN_PROGRESS, Status.INBOX),
+    Status.DONE: (Status.INBOX,),
+}
+"""The steps an agent may take; a person may move anything anywhere."""
+
+REVIEW = "review"
+"""The capability that lets an agent review the work of others."""
+
+SIMULATED = "simulated"
+"""The runner that does no work, and the label on every task it passed."""
+
+
+def move(task: Task, to: Status) -> Task:
+    """The same task, one step along; only the steps in MOVES exist. Raises Refused."""
+    if to not in MOVES[task.status]:
+        raise Refused(f"{task.id} is {task.status}; it can go to {', '.join(MOVES[task.status])}.")
+    return task.replace(status=to)
+
+
+# Readiness ----------------------------------------------------------------------------------------------
+
+
+def obstacle(board: Board, task: Task) -> str | None:
+    """Why an open task can't be started now, or None where it is ready."""
+    if task.blocked:
+        return f"blocked: {task.blocked}"
+    if task.id in board.held:
+        return "its file can't be read"
+    if task.id in board.children:
+        return "waits for its children"
+    for name in task.depends_on:
+        if name in board.held:
+            return f"waits for {name}, whose file can't be read"
+        other = board.tasks.get(name)
+        if other is None:
+            return f"depends on {name}, which does not exist"
+        if other.is_open:
+            return f"waits for {name}"
+        if not other.is_completed:
+            return f"depends on {name}, which was {other.resolution}"
+    return None
+
+
+def is_ready(board: Board, task: Task) -> bool:
+    """Open, and everything it depends on is completed."""
+    return task.is_open and obstacle(board, task) is None
+
+
+def next_step(board: Board, task: Task) -> str:
+    """What moves this open task next: a run, a reviewer, a dependency, a person."""
+    stopped = obstacle(board, task)
+    if task.status is Status.REVIEW:
+        reviewers = [agent.name for agent in workers(board) if may_review(agent, task)]
+        return f"a review by {reviewers[0]}" if reviewers else "a person's review"
+    if stopped:
+        return stopped
+    if task.assignees:
+        worker = board.agents.get(task.assignees[0])
+        if worker is None:
+            return f"{task.assignees[0]} (a person)"
+        why = cannot_run(worker)
+        return f"{worker.name}, who can't run: {why}" if why else f"the next heartbeat of {worker.name}"
+    team = workers(board)
+    missing = [need for need in wanted(task) if not any(meets(agent, need) for agent in team)]
+    if missing or not team:
+        lacks = " and ".join("/".join(need) for need in missing) or "any work"
+        return f"an agent able to do {lacks}: add one, or assign a person"
+    return "the orchestrator, on the next tick"
+
+
+# Needs and agents ---------------------------------------------------------------------------------------
+
+
+def wanted(task: Task) -> list[tuple[str, ...]]:
+    """What the task needs, each with its alternatives: `a + b` and two items want both, `a/b` either."""
+    parts = [part for need in task.needs for part in need.split(" + ")]
+    options = [tuple(slug for word in part.split("/") if (slug := slugify(word))) for part in parts]
+    return [option for option in options if option]
+
+
+def meets(agent: Agent, need: Sequence[str]) -> bool:
+    return any(slugify(capability) in need for capability in agent.agentos.capabilities)
+
+
+def cannot_run(agent: Agent) -> str | None:
+    """Why an agent can't be woken at all, with what to do; None where it can."""
+    runner = agent.agentos.runner
+    if agent.agentos.paused:
+        return f"paused (agentos agent resume {agent.name})"
+    if runner is None:
+        return f"no runner; set `runner:` under `agentos:` in agents/{agent.name}.md"
+    if runner not in RUNNERS:
+        return f"unknown runner {runner!r} in agents/{agent.name}.md; there are {', '.join(RUNNERS)}"
+    return None
+
+
+def workers(board: Board) -> list[Agent]:
+    """The agents that can take tasks, by name."""
+    agents = (board.agents[name] for name in sorted(board.agents))
+    return [agent for agent in agents if agent.agentos.runner != "rules" and not cannot_run(agent)]
+
+
+def may_review(agent: Agent, task: Task) -> bool:
+    """A reviewer has the capability and is not one of the task's authors."""
+    return meets(agent, (REVIEW,)) and agent.name not in task.assignees
+
+
+# Order --------------------------------------------------------------------------------------------------
+
+
+def score(board: Board, task: Task, now: datetime) -> float:
+    """How important a task is; higher first.
+
+    100 for each step of priority above 5; up to 100 for a due date (all of it once due, falling to 0 at
+    14 days ahead); 10 for each task that waits on it, at most 100; 1 for each day of age, at most 30.
+    """
+    points = 100.0 * (5 - task.priority)
+    if task.due:
+        left = (times.parse(task.due) - now) / timedelta(days=1)
+        points += 100 * min(1.0, max(0.0, 1 - left / 14))
+    points += min(100, 10 * _waiting(board, task.id))
+    if task.created:
+        points += min(30.0, max(0.0, (now - times.parse(task.created)) / timedelta(days=1)))
+    return points
+
+
+def _waiting(board: Board, name: str) -> int:
+    """How many open tasks wait for this one, directly or not; counted up to ten."""
+    seen: set[str] = set()
+    queue = [name]
+    while queue and len(seen) < 10:
+        for task in board.dependents.get(queue.pop(), ()):
+            if task.id not in seen:
+                seen.add(task.id)
+                queue.append(task.id)
+    return len(seen)
+
+
+def ranked(board: Board, tasks: Iterable[Task], now: datetime) -> list[Task]:
+    """The tasks by importance, then by number and name."""
+    return sorted(tasks, key=lambda task: (-score(board, task, now), task.number or 0, task.id))
+
+
+# Orchestration ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What an agent is woken for: a task, to work on it or to review it."""
+
+    agent: str
+    task: str
+    is_review: bool = False
+
+
+def orchestrate(board: Board, now: datetime, waking: Iterable[str] = ()) -> list[Task]:
+    """The tasks to change: ready work given out, and the work of the agents about to wake started."""
+    if board.config.paused:
+        return []
+    started = dispatch(board, now, waking)
+    busy = {task.id for task in started}
+    return started + [task for task in assign(board, now) if task.id not in busy]
+
+
+def assign(board: Board, now: datetime) -> list[Task]:
+    """Ready tasks without an assignee, given to whoever meets their needs and has room."""
+    team = workers(board)
+    load = dict(board.load)
+    free = [
+        task
+        for task in board.open_tasks
+        if task.status in (Status.INBOX, Status.ASSIGNED) and not task.assignees and is_ready(board, task)
+    ]
+    given = []
+    for task in ranked(board, free, now):
+        chosen = _choose(board, task, team, load)
+        if chosen:
+            load[chosen[0]] = load.get(chosen[0], 0) + 1
+            given.append(task.replace(status=Status.ASSIGNED, assignees=tuple(chosen)))
+    return given
+
+
+def _choose(board: Board, task: Task, team: Sequence[Agent], load: Mapping[str, int]) -> list[str]:
+    """One agent for each need, different ones where possible, the first with room to work; or nobody."""
+    chosen: list[str] = []
+    for need in wanted(task) or [()]:
+        able = [agent for agent in team if not need or meets(agent, need)]
+        able.sort(key=lambda agent: _fitness(board, task, agent, load, chosen))
+        if not able:
+            return []
+        if able[0].name not in chosen:
+            chosen.append(able[0].name)
+    room = [a.name for a in team if a.name in chosen and load.get(a.name, 0) < a.agentos.max_tasks]
+    chosen.sort(key=lambda name: name not in room)
+    return chosen if room else []
+
+
+def _fitness(
+    board: Board, task: Task, agent: Agent, load: Mapping[str, int], chosen: Sequence[str]
+) -> tuple[bool, float, int, str]:
+    """What makes an agent come first: not chosen yet, load, past success on such labels, name."""
+    labels = set(task.labels) - {SIMULATED}
+    past = board.successes.get(agent.name, {})
+    success = sum(past.get(label, 0) for label in labels)
+    return agent.name in chosen, load.get(agent.name, 0) / agent.agentos.max_tasks, -success, agent.name
+
+
+def dispatch(board: Board, now: datetime, waking: Iterable[str]) -> list[Task]:
+    """The tasks that start now: assigned to an agent about to wake, ready, and in nobody's way."""
+    running = [task for task in board.open_tasks if task.status is Status.IN_PROGRESS and task.assignees]
+    holds: dict[str, int] = {}
+    for task in running:
+        holds[task.assignees[0]] = holds.get(task.assignees[0], 0) + 1
+    able = {agent.name: agent for agent in workers(board)}
+    ready = [t for t in board.open_tasks if t.status is Status.ASSIGNED and is_ready(board, t)]
+    awake = set(waking) & able.keys()
+    started = []
+    for task in ranked(board, ready, now):
+        free = [n for n in task.assignees if n in awake and holds.get(n, 0) < able[n].agentos.max_tasks]
+        if not free or any(overlap(task, other) for other in running):
+            continue
+        worker = free[0]
+        order = (worker, *(name for name in task.assignees if name != worker))
+        task = task.replace(status=Status.IN_PROGRESS, assignees=order)
+        holds[worker] = holds.get(worker, 0) + 1
+        running.append(task)
+        started.append(task)
+    return started
+
+
+def overlap(task: Task, other: Task) -> bool:
+    """Whether two tasks would change the same paths: one path is the other or holds it."""
+    pairs = ((a.rstrip("/*"), b.rstrip("/*")) for a in task.touches for b in other.touches)
+    return any(a == b or a.startswith(b + "/") or b.startswith(a + "/") for a, b in pairs)
+
+
+def work_for(board: Board, agent: Agent, now: datetime, taken: Iterable[str] = ()) -> Assignment | None:
+    """What this agent would do if it woke now: a review of somebody's work first, then its own task.
+
+    `taken` are the tasks that somebody holds a claim on.
+    """
+    if cannot_run(agent) or agent.agentos.runner == "rules" or board.config.paused:
+        return None
+    taken = set(taken)
+    free = [task for task in board.open_tasks if task.id not in taken and not task.blocked]
+    reviews = [task for task in free if task.status is Status.REVIEW and may_review(agent, task)]
+    if reviews:
+        return Assignment(agent.name, ranked(board, reviews, now)[0].id, is_review=True)
+    own = [t for t in free if t.status is Status.IN_PROGRESS and t.assignees[:1] == (agent.name,)]
+    own = [task for task in own if obstacle(board, task) is None]
+    return Assignment(agent.name, ranked(board, own, now)[0].id) if own else None

@@ -1,0 +1,120 @@
+"""WORKING.md: the board on one page, a pure function of the records and the last activities."""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from agentos.model import rules, soundness, times
+from agentos.model.activity import Activity
+from agentos.model.board import Board, Problem
+from agentos.model.records import Agent, Status, Task
+
+PATH = "WORKING.md"
+TITLE = "# Mission Control - Working State"
+MOST_LINES = 50
+MOST_ACTIVITIES = 20
+
+_UPDATED = re.compile(r"^Last Updated: (\S+)\s*$", re.MULTILINE)
+
+
+def render(
+    board: Board, activities: Sequence[Activity], updated: datetime, problems: Sequence[Problem] = ()
+) -> str:
+    """The page. `updated` is the moment of the commit that holds it; `problems` have their lines filled in.
+
+    The same arguments give the same bytes.
+    """
+    lines = [TITLE, f"Last Updated: {times.stamp(updated)}", "", "## Active Agents"]
+    lines += [agent_line(board, board.agents[name]) for name in sorted(board.agents)]
+    lines += ["", "## Current Tasks", ""]
+    columns = by_status(board)
+    for status in Status:
+        lines.append(f"### {status.name}")
+        tasks = list(column(board, columns[status], updated))
+        lines += [*tasks, ""] if tasks or status is Status.DONE else []
+    lines.append("## Recent Activity")
+    lines += [activity_line(activity) for activity in activities[:MOST_ACTIVITIES]]
+    if problems:
+        lines += ["", "## Problems", *(f"- {_flat(str(problem))}" for problem in problems)]
+    return "\n".join(lines) + "\n"
+
+
+def by_status(board: Board) -> dict[Status, list[Task]]:
+    """The tasks of each column; archived ones are on none."""
+    columns: dict[Status, list[Task]] = {status: [] for status in Status}
+    for task in board.tasks.values():
+        if not task.is_archived:
+            columns[task.status].append(task)
+    return columns
+
+
+def column(board: Board, tasks: Sequence[Task], now: datetime) -> Iterator[str]:
+    """One column's lines: the most important first, the newest first where all is done."""
+    if tasks and not tasks[0].is_open:
+        ordered = sorted(tasks, key=lambda task: (-(task.number or 0), task.id))
+    else:
+        ordered = rules.ranked(board, tasks, now)
+    for task in ordered[:MOST_LINES]:
+        yield task_line(task, board, task.id if task.number in board.shared_numbers else task.short)
+    if len(ordered) > MOST_LINES:
+        yield f"… and {len(ordered) - MOST_LINES} more"
+
+
+def task_line(task: Task, board: Board, name: str) -> str:
+    """`- [TASK-003] @agent:technical:main - Implement user authentication`."""
+    title = _flat(task.title)
+    if not task.is_open:
+        mark = "✅" if task.is_completed else f"❌ {task.resolution}"
+        simulated = " (simulated)" if rules.SIMULATED in task.labels else ""
+        return f"- [{name}] {title} {mark}{simulated}"
+    who = " ".join("@" + _handle(board, assignee) for assignee in task.assignees)
+    return f"- [{name}] {who} - {title}" if who else f"- [{name}] {title}"
+
+
+def _handle(board: Board, name: str) -> str:
+    return board.agents[name].session_key if name in board.agents else name
+
+
+def agent_line(board: Board, agent: Agent) -> str:
+    """`- agent:sales:main [IDLE] - Awaiting new leads`."""
+    state, note = agent_state(board, agent)
+    return f"- {agent.session_key} [{state}] - {_flat(note)}"
+
+
+def agent_state(board: Board, agent: Agent) -> tuple[str, str]:
+    """ACTIVE while a task it works on is in progress, BLOCKED when all it holds is blocked, else IDLE."""
+    if agent.agentos.runner == "rules":
+        running = any(task.status is Status.IN_PROGRESS for task in board.open_tasks)
+        return ("ACTIVE" if running else "IDLE"), f"Coordinating {len(board.open_tasks)} open tasks"
+    held = [task for task in board.open_tasks if task.assignees[:1] == (agent.name,)]
+    running_now = [task for task in held if task.status is Status.IN_PROGRESS and not task.blocked]
+    if running_now:
+        return "ACTIVE", f"{running_now[0].short} {running_now[0].title}"
+    if held and all(task.blocked for task in held):
+        return "BLOCKED", f"{held[0].short}: {held[0].blocked}"
+    why = rules.cannot_run(agent)
+    return "IDLE", (why[:1].upper() + why[1:]) if why else agent.agentos.role or "Awaiting work"
+
+
+def activity_line(activity: Activity) -> str:
+    """`- 10:30 - agent:technical:main completed TASK-007`."""
+    return f"- {activity.time.astimezone(UTC):%H:%M} - {_flat(activity.actor)} {_flat(activity.text)}"
+
+
+def all_problems(board: Board) -> list[Problem]:
+    """The problems of the files and of what they say of each other."""
+    return sorted({*board.problems, *soundness.problems(board)})
+
+
+def last_updated(text: str) -> datetime | None:
+    """The moment a page names as its own, or None."""
+    match = _UPDATED.search(text)
+    try:
+        return times.parse(match[1]) if match else None
+    except ValueError:
+        return None
+
+
+def _flat(text: str) -> str:
+    """On one line, whatever the text was."""
+    return " ".join(re.sub(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+", " ", text).split())

@@ -1,0 +1,93 @@
+"""Schedules: which agents are due, from their heartbeat, the clock, and what was addressed to them."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from agentos.model import rules, times
+from agentos.model.board import Board
+from agentos.model.records import Agent, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """When an agent was last woken, and what it was woken for, as `task:status`.
+
+    It is local to a clone; losing it costs one extra wake.
+    """
+
+    at: datetime
+    seen: frozenset[str] = field(default_factory=frozenset)
+
+
+Wakes = Mapping[str, Wake]
+
+
+def waking(board: Board, wakes: Wakes, now: datetime, force: bool = False) -> list[str]:
+    """The agents that are due, or have something addressed to them that they have not seen."""
+    return [
+        agent.name
+        for agent in rules.workers(board)
+        if force or is_due(agent, wakes.get(agent.name), now) or _is_called(board, agent, wakes)
+    ]
+
+
+def is_due(agent: Agent, last: Wake | None, now: datetime) -> bool:
+    """Whether the agent's own heartbeat (an interval, or a cron expression in its time zone) has come."""
+    if last is None:
+        return True
+    length = times.interval(agent.agentos.heartbeat)
+    if length is not None:
+        return now - last.at >= length
+    from cronsim import CronSim
+
+    zone = ZoneInfo(agent.agentos.timezone)
+    return bool(next(CronSim(agent.agentos.heartbeat, last.at.astimezone(zone))) <= now)
+
+
+def _is_called(board: Board, agent: Agent, wakes: Wakes) -> bool:
+    last = wakes.get(agent.name)
+    seen = last.seen if last else frozenset()
+    return any(name not in seen for name in addressed(board, agent))
+
+
+def addressed(board: Board, agent: Agent) -> Iterator[str]:
+    """What wakes an agent early: tasks assigned to it, and work that it may review, as `task:status`."""
+    for task in board.open_tasks:
+        if task.blocked:
+            continue
+        if task.status is Status.REVIEW:
+            if rules.may_review(agent, task):
+                yield f"{task.id}:review"
+        elif agent.name in task.assignees and rules.is_ready(board, task):
+            yield f"{task.id}:{task.status}"
+
+
+def load(folder: Path) -> dict[str, Wake]:
+    """The wakes as this clone remembers them; none where it does not."""
+    try:
+        data = json.loads((folder / "wakes.json").read_bytes())
+        return {
+            str(name): Wake(times.parse(wake["at"]), frozenset(map(str, wake["seen"])))
+            for name, wake in data.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def save(folder: Path, wakes: Wakes) -> None:
+    """Remember the wakes; a folder that can't be written costs extra wakes and nothing else."""
+    data = {
+        name: {"at": times.stamp(wake.at.astimezone(UTC)), "seen": sorted(wake.seen)}
+        for name, wake in wakes.items()
+    }
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f"wakes.{os.getpid()}"
+        partial.write_text(json.dumps(data))
+        partial.replace(folder / "wakes.json")

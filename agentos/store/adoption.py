@@ -1,0 +1,113 @@
+"""Hand edits: what a person saved in an editor becomes their own commit, once it reads cleanly."""
+
+import dataclasses
+import re
+import time
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from agentos.model.board import Problem
+from agentos.model.records import Config, task_number
+from agentos.store import codec, frontmatter, index
+from agentos.store.draft import Draft
+from agentos.store.objects import Objects
+from agentos.store.refs import Refs
+from agentos.store.repository import Store
+from agentos.store.snapshot import Snapshot
+from agentos.store.worktree import QUIET, HandEdit
+
+LONGEST_WAIT = 2.0
+"""Seconds a transaction waits at most for files that keep changing; those still moving are left for later."""
+
+
+def settled(
+    store: Store, now: Refs, found: Snapshot, objects: Objects, quiet: float = QUIET
+) -> list[HandEdit]:
+    """The hand edits that have been left alone for `quiet` seconds."""
+    quiet = max(quiet, QUIET)
+    edits = store.hand_edits(now, found, objects)
+    if not any(_is_moving(edit, quiet) for edit in edits):
+        return edits
+    until = time.monotonic() + min(LONGEST_WAIT, quiet)
+    while time.monotonic() < until:
+        time.sleep(QUIET)
+        edits = store.hand_edits(now, found, objects)
+        if not any(_is_moving(edit, quiet) for edit in edits):
+            return edits
+    return [edit for edit in edits if edit.data is not None and not _is_moving(edit, quiet)]
+
+
+def _is_moving(edit: HandEdit, quiet: float) -> bool:
+    """Saved a moment ago, or gone: an editor that saves by rename has no file for an instant."""
+    return edit.row is None or time.time() - edit.mtime < quiet
+
+
+def waiting(edits: Sequence[HandEdit]) -> dict[str, Problem]:
+    """The edits that can't be read, by path: they wait, untouched, until they are mended."""
+    found = {}
+    for edit in edits:
+        if edit.row is not None and edit.row.kind is not None and edit.row.fields is None:
+            found[edit.path] = Problem(edit.path, *edit.row.remarks[0])
+    return found
+
+
+def adoptable(store: Store, now: Refs, found: Snapshot, edits: Sequence[HandEdit]) -> list[HandEdit]:
+    """The edits to commit now: readable, not staged by the person, not ignored by git."""
+    config = found.files.get("board/config.yml")
+    if config and config[2] is not None and not Config.from_row("board/config.yml", config[2]).adopt:
+        return []
+    bad = waiting(edits)
+    ready = [edit for edit in edits if edit.path not in bad]
+    if not ready or now.worktree is None:
+        return []
+    git = store.git_at(now.worktree)
+    heads = {
+        store.prefix + edit.path: (found.files[edit.path][0] if edit.path in found.files else None)
+        for edit in ready
+    }
+    staged = index.entries(git, heads)
+    fresh = [path for path, oid in heads.items() if oid is None and path not in staged]
+    ignored: set[str] = set()
+    if fresh:
+        listed = "\0".join(fresh).encode(errors="surrogateescape") + b"\0"
+        out = git.run("check-ignore", "-z", "--stdin", stdin=listed, ok=(0, 1))
+        ignored = set(out.decode(errors="surrogateescape").split("\0"))
+    return [
+        edit
+        for edit in ready
+        if store.prefix + edit.path not in ignored
+        and staged.get(store.prefix + edit.path) == heads[store.prefix + edit.path]
+    ]
+
+
+def apply(draft: Draft, edits: Sequence[HandEdit]) -> None:
+    """Put the edits into a draft; a task file under a plain name gets its number."""
+    for edit in edits:
+        draft.found[edit.path] = draft.blob_id(edit.data) if edit.data is not None else None
+        if edit.data is None:
+            draft.remove(edit.path)
+        elif _is_unnumbered(edit.path):
+            _number(draft, edit.path, edit.data)
+        else:
+            draft.write(edit.path, edit.data)
+
+
+def _is_unnumbered(path: str) -> bool:
+    return path.startswith("board/tasks/") and task_number(PurePosixPath(path).stem) is None
+
+
+def _number(draft: Draft, path: str, data: bytes) -> None:
+    """Give a file dropped into board/tasks its name; its text stays, plus what it needs to keep its title."""
+    row = codec.row(path, data)
+    title = str(codec.record(path, row).fields()["title"])
+    page = codec.split(path, data)
+    if "title" not in page.fields() and not re.search(r"^#{1,6}[ \t]", page.body, re.MULTILINE):
+        data = codec.edit(path, data, {"title": title})
+    draft.written[path] = None
+    draft.write(f"board/tasks/{draft.next_task(title)}.md", data)
+
+
+def locate(problem: Problem, data: bytes) -> Problem:
+    """The problem with the line at which its field stands."""
+    page = codec.split(problem.path, data)
+    return dataclasses.replace(problem, line=frontmatter.lines(page).get(problem.field, 1))

@@ -1,0 +1,80 @@
+"""Setting a clone up: the repository itself, and what is recorded for this clone alone.
+
+The one place where GitPython is used: it makes repositories. Everything after that goes through
+`agentos.store.git`, one process a question.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from agentos.errors import Invalid, NotFound, Usage
+from agentos.store import git, refs, worktree
+from agentos.store.git import Git
+from agentos.store.objects import write_durably
+from agentos.store.repository import Clock, Store, identity, person, read_local
+
+
+def ensure_repository(folder: Path, env: Mapping[str, str]) -> tuple[Git, bool]:
+    """The repository around `folder`, made if there is none; gives whether it was."""
+    try:
+        return git.find(folder, env), False
+    except NotFound:
+        pass
+    import git as gitpython
+
+    folder.mkdir(parents=True, exist_ok=True)
+    gitpython.Repo.init(folder, initial_branch="main").close()
+    return git.find(folder, env), True
+
+
+def set_up(folder: Path, env: Mapping[str, str], clock: Clock, branch: str | None) -> tuple[Store, bool]:
+    """Record branch, place and person for this clone; gives the store, and whether it has a board already.
+
+    Raises Usage for a detached head without `branch`, Conflict while git is in the middle of something.
+    """
+    found, _ = ensure_repository(folder, env)
+    assert found.work_tree is not None
+    worktree.require_quiet(found.git_dir)
+    local = read_local(found.common_dir)
+    branch = branch or local.get("branch") or refs.current_branch(found)
+    if branch is None:
+        raise Usage("HEAD is detached. Say which branch the board shall live on: agentos init --branch main")
+    found.run("check-ref-format", f"refs/heads/{branch}")
+    full, email = identity(found)
+    prefix = _prefix(folder.resolve(), found.work_tree.resolve(), local)
+    store = Store(found, prefix, branch, clock)
+    has_board = bool(store.board().config.fields()) or _has_tasks(store)
+    known = store.board().config.people
+    name = next((who for who, p in known.items() if p.email == email), None) or person(full, email).name
+    record = {"branch": branch, "prefix": prefix, "name": full, "email": email, "person": name}
+    store.local.mkdir(parents=True, exist_ok=True)
+    partial = store.local / "clone.new"
+    write_durably(partial, (json.dumps(record, indent=2) + "\n").encode())
+    partial.replace(store.local / "clone.json")
+    return Store(found, prefix, branch, clock, record), has_board
+
+
+def _has_tasks(store: Store) -> bool:
+    head = store.refs().head
+    if head is None:
+        return False
+    listed = store.git.run("ls-tree", "-z", "--full-tree", head, "--", f"{store.prefix}board/tasks")
+    return bool(listed)
+
+
+def _prefix(folder: Path, top: Path, local: Mapping[str, str]) -> str:
+    """Where the board is, or shall be: the nearest folder with `board/tasks`, else this one."""
+    for place in (folder, *folder.parents):
+        if (place / "board" / "tasks").is_dir():
+            folder = place
+            break
+        if place == top:
+            if "prefix" in local:
+                return local["prefix"]
+            break
+    try:
+        inner = folder.relative_to(top).as_posix()
+    except ValueError:
+        raise Invalid(f"{folder} is outside the repository at {top}.") from None
+    return "" if inner == "." else inner + "/"

@@ -1,0 +1,165 @@
+"""A draft: the board as a transaction finds it, and as it will be; everything is decided on this value."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from agentos.errors import Invalid, NotFound
+from agentos.model import ids, times
+from agentos.model.activity import Actor
+from agentos.model.board import Board, Problem
+from agentos.model.records import RECORDS, Record, Task, kind_of
+from agentos.store import codec
+from agentos.store.objects import Objects, blob_id
+from agentos.store.refs import Claim, Move, Refs
+from agentos.store.snapshot import File, assemble, with_file
+
+R = TypeVar("R", bound=Record)
+
+_TOKEN = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+class Draft:
+    """What one transaction reads and changes. Nothing here touches the disk."""
+
+    def __init__(
+        self,
+        files: Mapping[str, File],
+        refs: Refs,
+        objects: Objects,
+        by: Actor,
+        now: datetime,
+        waiting: Mapping[str, Problem],
+    ) -> None:
+        stuck = {PurePosixPath(path).stem for path in waiting if kind_of(path) == "task"}
+        self._stuck = frozenset(stuck)
+        self.before = self._assemble(refs.head, files)
+        self.refs = refs
+        self.by = by
+        self.now = now
+        self.waiting = waiting
+        """Hand edits that can't be read yet, by path; their records are not to be written."""
+        self.written: dict[str, bytes | None] = {}
+        """The new bytes of each file that differs, None for a removed one."""
+        self.found: dict[str, str | None] = {}
+        """What the working copy of a file is where it is not what the head has: a hand edit's blob."""
+        self.moves: list[Move] = []
+        """Refs to move in the same step as the branch."""
+        self._original = files
+        self._files = dict(files)
+        self._objects = objects
+        self._board = self.before
+        self._number: int | None = None
+
+    @property
+    def board(self) -> Board:
+        """The board with everything that was changed so far."""
+        return self._board
+
+    def _assemble(self, head: str | None, files: Mapping[str, File]) -> Board:
+        """The board of these files; tasks whose hand edit can't be read are held."""
+        board = assemble(head, files)
+        return replace(board, held=board.held | self._stuck) if self._stuck else board
+
+    @property
+    def stamp(self) -> str:
+        return times.stamp(self.now.replace(microsecond=0))
+
+    def token(self) -> str:
+        """Four random characters, for names that must differ."""
+        return "".join(secrets.choice(_TOKEN) for _ in range(4))
+
+    def task(self, ref: str) -> Task:
+        """The task that `ref` means, as it stands now. Raises NotFound, Usage, or Invalid if unreadable."""
+        task = self.board.task(ref)
+        self._require_readable(task.path)
+        return task
+
+    def text(self, path: str) -> bytes:
+        """A file's bytes as they stand now. Raises NotFound."""
+        if path in self.written:
+            data = self.written[path]
+        else:
+            file = self._files.get(path)
+            data = self._objects.blob(file[0]) if file else None
+        if data is None:
+            raise NotFound(f"{path} does not exist on the board.")
+        return data
+
+    def put(self, record: R) -> R:
+        """Write the fields in which a record differs from its file, touching only their lines."""
+        self._require_readable(record.path)
+        file = self._files.get(record.path)
+        if file is None or file[2] is None:
+            raise NotFound(f"{record.path} is no record on this board.")
+        old = RECORDS[record.kind].from_row(record.path, file[2]).fields()
+        new = record.fields()
+        changes = {key: new.get(key) for key in (*old, *new) if old.get(key) != new.get(key)}
+        if changes:
+            self.write(record.path, codec.edit(record.path, self.text(record.path), changes))
+        return record
+
+    def create(self, record: R, body: str) -> R:
+        """A new file for a record that has its path."""
+        if record.path in self._files:
+            raise Invalid(f"{record.path} exists already.")
+        self.write(record.path, codec.new_file(record, body))
+        return record
+
+    def write(self, path: str, data: bytes) -> None:
+        """Set a whole file. Raises Invalid where its text can't be read as what it must be."""
+        row = codec.row(path, data)
+        if row.kind and row.fields is None:
+            line, reason, _ = row.remarks[0]
+            raise Invalid(f"{path}:{line}: {reason}")
+        self.written[path] = data
+        if row.kind:
+            self._set(path, (self.blob_id(data), row.kind, row.fields, row.remarks, None))
+
+    def remove(self, path: str) -> None:
+        self._require_readable(path)
+        self.written[path] = None
+        self._set(path, None)
+
+    def _set(self, path: str, file: File | None) -> None:
+        """One record file as it is from now on."""
+        if file is None:
+            self._files.pop(path, None)
+        else:
+            self._files[path] = file
+        self._board = with_file(self._board, path, file) or self._assemble(self.refs.head, self._files)
+
+    def rename(self, old: str, new: str) -> None:
+        """Move a file as it is."""
+        data = self.text(old)
+        self.remove(old)
+        self.write(new, data)
+
+    def next_task(self, title: str) -> str:
+        """A fresh task identity for a title: the next number, and a slug."""
+        if self._number is None:
+            talked_of = {path.split("/")[2] for path in self.board.messages}
+            self._number = ids.next_number(self.board.tasks.rows.keys() | self.board.held | talked_of)
+        name = ids.task_id(self._number, ids.slugify(title, fallback=self.token()))
+        self._number += 1
+        return name
+
+    def release(self, claim: Claim) -> None:
+        """Give a claim back, in the same step."""
+        self.moves.append(Move(claim.ref, self.blob_id(claim.data), None))
+
+    def blob_id(self, data: bytes) -> str:
+        return blob_id(data, self._objects.algorithm)
+
+    def blob_before(self, path: str) -> str | None:
+        """The blob a record file had, or None where it was none."""
+        file = self._original.get(path)
+        return file[0] if file else None
+
+    def _require_readable(self, path: str) -> None:
+        problem = self.waiting.get(path)
+        if problem:
+            raise Invalid(f"{problem}. Mend the file, then try again.")

@@ -1,0 +1,149 @@
+"""The door to git: commands as lists, in a scrubbed environment, with hooks and prompts off.
+
+GitPython is used where a repository is set up (`agentos.store.clone`); everything else needs one process a
+question, which is plain git through this module (docs/decisions/0002-git-door.md has the measurements).
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentos.errors import AgentOSError, Invalid, NotFound
+
+TIMEOUT = 120.0
+"""Seconds that any one git command may take."""
+
+ZERO = "0" * 40
+
+_PINNED = (
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "core.fsmonitor=false",
+    "-c", "core.fsync=reference",
+    "-c", "core.quotePath=false",
+    "-c", "core.pager=cat",
+    "-c", "gc.auto=0",
+)  # fmt: skip
+_KEPT = ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "SYSTEMROOT", "USER", "LOGNAME")
+
+
+class GitFailed(AgentOSError):
+    """Git said no; the message has its last line."""
+
+    def __init__(self, args: tuple[str, ...], code: int, stderr: str) -> None:
+        lines = [line for line in stderr.strip().splitlines() if line]
+        said = lines[-1].removeprefix("fatal: ").removeprefix("error: ") if lines else f"exit {code}"
+        super().__init__(f"git {args[0]}: {said}")
+        self.code = code
+        self.stderr = stderr
+
+
+@dataclass(frozen=True)
+class Git:
+    """Git for one repository: its own folder, the one shared by all worktrees, and a work tree or none."""
+
+    git_dir: Path
+    common_dir: Path
+    work_tree: Path | None
+    env: Mapping[str, str]
+    """The caller's environment; only what git needs of it is passed on."""
+
+    def run(
+        self,
+        *args: str,
+        stdin: bytes | None = None,
+        ok: tuple[int, ...] = (0,),
+        extra: Mapping[str, str] | None = None,
+        pass_fds: tuple[int, ...] = (),
+    ) -> bytes:
+        """What the command prints. Raises GitFailed on a code not in `ok`, AgentOSError on a time-out."""
+        try:
+            done = subprocess.run(
+                ["git", *_PINNED, *args],
+                input=stdin,
+                stdin=subprocess.DEVNULL if stdin is None else None,
+                capture_output=True,
+                env=self.environment() | dict(extra or {}),
+                cwd=self.work_tree or self.common_dir,
+                timeout=TIMEOUT,
+                check=False,
+                pass_fds=pass_fds,
+            )
+        except subprocess.TimeoutExpired:
+            raise AgentOSError(f"git {args[0]} took longer than {TIMEOUT:.0f} s and was stopped.") from None
+        except FileNotFoundError:
+            raise NotFound("git is not installed, or not on PATH.") from None
+        if done.returncode not in ok:
+            raise GitFailed(args, done.returncode, done.stderr.decode(errors="replace"))
+        return done.stdout
+
+    def text(self, *args: str, ok: tuple[int, ...] = (0,)) -> str:
+        """What the command prints, decoded and without the last line end."""
+        return self.run(*args, ok=ok).decode(errors="surrogateescape").rstrip("\n")
+
+    def start(self, *args: str) -> "subprocess.Popen[bytes]":
+        """A standing process to talk to, such as `cat-file --batch`."""
+        return subprocess.Popen(
+            ["git", *_PINNED, *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=self.environment(),
+            cwd=self.common_dir,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The environment git runs in: this repository pinned, every other `GIT_*` gone."""
+        kept = {name: self.env[name] for name in _KEPT if name in self.env}
+        pinned = {
+            "GIT_DIR": str(self.git_dir),
+            "GIT_COMMON_DIR": str(self.common_dir),
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_TERMINAL_PROMPT": "0",
+            "LC_ALL": "C",
+        }
+        if self.work_tree:
+            pinned["GIT_WORK_TREE"] = str(self.work_tree)
+        return kept | pinned
+
+    def at(self, work_tree: Path) -> "Git":
+        """Git for another worktree of the same repository."""
+        git_dir, common_dir = _folders(work_tree, self.env)
+        return Git(git_dir, common_dir, work_tree, self.env)
+
+    def commit_of(self, revision: str) -> str:
+        """The commit that a revision means. Raises NotFound."""
+        spec = f"{revision}^{{commit}}"
+        found = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", spec, ok=(0, 1, 128))
+        if not found:
+            raise NotFound(f"No commit {revision!r} here; `git log` shows what there is.")
+        return found.decode().strip()
+
+
+def find(start: Path, env: Mapping[str, str]) -> Git:
+    """Git for the repository around `start`. Raises NotFound where there is none, Invalid for a bare one."""
+    start = Path(os.path.abspath(start))
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            git_dir, common_dir = _folders(folder, env)
+            return Git(git_dir, common_dir, folder, env)
+        if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
+            raise Invalid(f"{folder} is a bare repository; AgentOS needs one with a working tree.")
+    raise NotFound(f"{start} is not in a git repository. `agentos init` makes one.")
+
+
+def _folders(top: Path, env: Mapping[str, str]) -> tuple[Path, Path]:
+    """The git folder and the shared one of the worktree at `top`."""
+    dot = top / ".git"
+    if dot.is_dir() and (dot / "HEAD").is_file():
+        return dot, dot
+    clean = {name: env[name] for name in _KEPT if name in env} | {"LC_ALL": "C"}
+    done = subprocess.run(
+        ["git", *_PINNED, "rev-parse", "--absolute-git-dir", "--git-common-dir"],
+        capture_output=True, text=True, cwd=top, env=clean, timeout=TIMEOUT, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise GitFailed(("rev-parse",), done.returncode, done.stderr)
+    git_dir, common = done.stdout.splitlines()
+    return Path(git_dir), Path(os.path.normpath(top / common))

@@ -1,0 +1,88 @@
+"""History: activities, read from commits and their trailers; nothing is stored a second time."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from agentos.model import activity as said
+from agentos.model.activity import Activity, Event
+from agentos.model.changes import diff
+from agentos.model.records import kind_of
+from agentos.store import codec
+from agentos.store.git import Git
+from agentos.store.objects import ZERO_MODE, Objects
+from agentos.store.snapshot import FOLDERS, File, assemble
+
+_FIELDS = "%H%x00%P%x00%ct%x00%an%x00%s%x00%(trailers:only,unfold,separator=%x1f)"
+
+
+def feed(
+    git: Git, objects: Objects, start: str, prefix: str, limit: int, paths: Sequence[str] = ()
+) -> list[Activity]:
+    """The last activities up to `start`, newest first; of one record where its paths are given.
+
+    Only commits that change a record count. One without trailers is described by what it changed.
+    """
+    under = list(paths) or [prefix + folder for folder in FOLDERS]
+    out = git.run("log", "-z", f"-n{limit}", f"--format={_FIELDS}", "--end-of-options", start, "--", *under)
+    parts = out.decode(errors="replace").split("\0")
+    rows = [parts[i : i + 6] for i in range(0, len(parts) - 5, 6)]
+    return [_activity(git, objects, prefix, row) for row in rows]
+
+
+def _activity(git: Git, objects: Objects, prefix: str, row: Sequence[str]) -> Activity:
+    commit, parents, time, author, subject, text = row
+    pairs = [line.partition(": ") for line in text.split("\x1f") if ": " in line]
+    trailers = tuple((key, value) for key, _, value in pairs)
+    events = tuple(Event(*value.split(" ", 1)) for key, value in trailers if key == "Event" and " " in value)
+    agent = next((value for key, value in trailers if key == "Agent"), None)
+    if not events:
+        events = tuple(_described(git, objects, prefix, commit, parents.split()[:1]))
+    return Activity(
+        commit=commit,
+        time=datetime.fromtimestamp(int(time), UTC),
+        actor=f"agent:{agent}:main" if agent else author,
+        subject=subject,
+        events=events,
+        trailers=trailers,
+    )
+
+
+def _described(git: Git, objects: Objects, prefix: str, commit: str, parent: Sequence[str]) -> list[Event]:
+    """What a commit without trailers did, from the records it changed against its first parent."""
+    out = git.run(
+        "diff-tree", "-r", "-z", "--raw", "--no-renames", "--root", "--no-commit-id", *parent, commit,
+        "--", *(prefix + folder for folder in FOLDERS),
+    )  # fmt: skip
+    parts = out.split(b"\0")
+    before: dict[str, File] = {}
+    after: dict[str, File] = {}
+    for meta, name in zip(parts[:-1:2], parts[1::2], strict=True):
+        old_mode, new_mode, old, new, _ = meta.decode().lstrip(":").split()
+        path = name.decode(errors="surrogateescape").removeprefix(prefix)
+        if kind_of(path):
+            for side, mode, oid in ((before, old_mode, old), (after, new_mode, new)):
+                if mode != ZERO_MODE:
+                    side[path] = _file(objects, path, oid)
+    return said.events(diff(assemble(None, before), assemble(None, after)))
+
+
+def _file(objects: Objects, path: str, oid: str) -> File:
+    kind, fields, remarks = codec.row(path, objects.blob(oid))
+    return oid, kind, fields, remarks, None
+
+
+def to_plain(activities: Sequence[Activity]) -> list[Any]:
+    """The activities as plain data, for the cache."""
+    return [
+        (a.commit, a.time.timestamp(), a.actor, a.subject, [(e.name, e.subject) for e in a.events])
+        for a in activities
+    ]
+
+
+def from_plain(rows: Sequence[Any]) -> list[Activity]:
+    """The activities that `to_plain` kept; trailers other than events are not among it."""
+    return [
+        Activity(commit, datetime.fromtimestamp(time, UTC), actor, subject, tuple(Event(*e) for e in events))
+        for commit, time, actor, subject, events in rows
+    ]

@@ -1,0 +1,120 @@
+"""The person's index: our paths brought along with the branch, theirs left as they are."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agentos.errors import Conflict
+from agentos.store.git import ZERO, Git
+from agentos.store.journal import Paths
+
+PATIENCE = 1.0
+"""Seconds to wait for a busy `index.lock`."""
+
+
+class IndexBusy(Conflict):
+    """Somebody's git holds `index.lock`."""
+
+
+def lock_file(git: Git) -> Path:
+    return git.git_dir / "index.lock"
+
+
+@contextmanager
+def locked(git: Git, token: Path) -> Iterator[None]:
+    """Hold git's `index.lock`, as a hard link to `token`, by whose inode it is known to be ours."""
+    lock = lock_file(git)
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            os.link(token, lock)
+            break
+        except FileExistsError:
+            if time.monotonic() > until:
+                raise IndexBusy(
+                    f"Another git process is at work here ({lock} exists). Try again when it is done; "
+                    "if none is running, `agentos doctor` tells more."
+                ) from None
+            time.sleep(0.005)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def break_lock(git: Git, inode: int) -> None:
+    """Remove a leftover `index.lock`, if it is the one with this inode: ours."""
+    lock = lock_file(git)
+    if lock.exists() and lock.stat().st_ino == inode:
+        lock.unlink()
+
+
+def entries(git: Git, paths: Collection[str]) -> dict[str, str]:
+    """The blob that the index has for each of these paths; a path in conflict counts as somebody's."""
+    if not paths:
+        return {}
+    out = git.run("--literal-pathspecs", "ls-files", "-s", "-z", "--", *_some(paths))
+    found: dict[str, str] = {}
+    for line in out.split(b"\0")[:-1]:
+        meta, _, name = line.partition(b"\t")
+        _, oid, stage = meta.decode().split()
+        found[name.decode(errors="surrogateescape")] = oid if stage == "0" else ""
+    return {path: oid for path, oid in found.items() if path in paths}
+
+
+def _some(paths: Collection[str]) -> list[str]:
+    """The paths as arguments, or their folders where they are too many for a command line."""
+    return list(paths) if len(paths) <= 500 else sorted({path.rpartition("/")[0] or path for path in paths})
+
+
+def token(folder: Path) -> Path:
+    """A new file whose hard link is to be our `index.lock`."""
+    path = folder / "index.token"
+    path.unlink(missing_ok=True)
+    path.touch()
+    return path
+
+
+def prepare(git: Git, paths: Paths, merged: Callable[[str, str], str | None]) -> bool:
+    """Make a copy of the index in which each path that still equals its old blob has its new one.
+
+    Where the person has staged such a path, `merged(path, staged)` names the blob to stage instead, None
+    to leave it. Gives whether anything differs. The caller holds `index.lock`; `install` puts it in place.
+    """
+    staged = entries(git, paths)
+    lines = []
+    for path, (old, new, _) in paths.items():
+        now = staged.get(path)
+        if now == new:
+            continue
+        blob = new if now == old else merged(path, now) if now else None
+        if now != old and blob is None:
+            continue
+        mode, oid = ("100644", blob) if blob else ("0", ZERO[: len(now or old or ZERO)])
+        lines.append(f"{mode} {oid}\t{path}\0")
+    if not lines:
+        return False
+    source, target = git.git_dir / "index", _copy(git)
+    target.unlink(missing_ok=True)
+    if source.exists():
+        shutil.copyfile(source, target)
+    data = "".join(lines).encode(errors="surrogateescape")
+    git.run("update-index", "-z", "--index-info", stdin=data, extra={"GIT_INDEX_FILE": str(target)})
+    return True
+
+
+def install(git: Git) -> None:
+    """Put the prepared index in place."""
+    _copy(git).replace(git.git_dir / "index")
+
+
+def discard(git: Git) -> None:
+    """Forget a prepared index that a killed process left."""
+    _copy(git).unlink(missing_ok=True)
+
+
+def _copy(git: Git) -> Path:
+    return git.git_dir / "index.agentos"

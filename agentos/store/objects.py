@@ -1,0 +1,206 @@
+"""Git objects: read through one standing process, written loose and durable, trees edited along one path."""
+
+import hashlib
+import os
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from agentos.errors import Invalid
+from agentos.store.git import Git
+
+if TYPE_CHECKING:
+    import subprocess
+
+FILE, FOLDER, LINK = b"100644", b"40000", b"120000"
+ZERO_MODE = "000000"
+
+
+class Entry(NamedTuple):
+    """One line of a tree: its mode (octal) and the object's name."""
+
+    mode: bytes
+    oid: str
+
+
+def blob_id(data: bytes, algorithm: str = "sha1") -> str:
+    """The name git gives a file with these bytes (gitformat-pack: `blob <size>\\0<bytes>`)."""
+    return hashlib.new(algorithm, b"blob %d\0" % len(data) + data).hexdigest()
+
+
+class Objects:
+    """The objects of one repository; what was written is on disk only after `flush`."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._reader: subprocess.Popen[bytes] | None = None
+        self._pending: dict[str, tuple[bytes, bytes]] = {}
+        self._algorithm: str | None = None
+        self._trees: dict[str, dict[bytes, Entry]] = {}
+
+    def close(self) -> None:
+        if self._reader is not None:
+            assert self._reader.stdin and self._reader.stdout
+            self._reader.stdin.close()
+            self._reader.stdout.close()
+            self._reader.wait()
+            self._reader = None
+
+    @property
+    def algorithm(self) -> str:
+        """`sha1` or `sha256`, as the repository was made."""
+        if self._algorithm is None:
+            config = self._git.common_dir / "config"
+            text = config.read_text(errors="replace") if config.is_file() else ""
+            self._algorithm = "sha256" if re.search(r"(?im)^\s*objectformat\s*=\s*sha256", text) else "sha1"
+        return self._algorithm
+
+    def read(self, oid: str) -> tuple[str, bytes]:
+        """The kind and the bytes of an object. Raises Invalid where it is missing."""
+        if oid in self._pending:
+            kind, data = self._pending[oid]
+            return kind.decode(), data
+        if self._reader is None:
+            self._reader = self._git.start("cat-file", "--batch")
+        assert self._reader.stdin and self._reader.stdout
+        self._reader.stdin.write(oid.encode() + b"\n")
+        self._reader.stdin.flush()
+        header = self._reader.stdout.readline().split()
+        if len(header) != 3:
+            raise Invalid(f"The object {oid} is missing from the repository; `git fsck` tells more.")
+        data = self._reader.stdout.read(int(header[2]) + 1)[:-1]
+        return header[1].decode(), data
+
+    def blob(self, oid: str) -> bytes:
+        return self.read(oid)[1]
+
+    def blobs(self, oids: Iterable[str]) -> dict[str, bytes]:
+        """Many objects in one process, at the price of one: `cat-file --batch --buffer`."""
+        wanted = list(dict.fromkeys(oids))
+        if not wanted:
+            return {}
+        out = self._git.run("cat-file", "--batch", "--buffer", stdin="\n".join(wanted).encode() + b"\n")
+        found: dict[str, bytes] = {}
+        at = 0
+        for oid in wanted:
+            end = out.index(b"\n", at)
+            header = out[at:end].split()
+            if len(header) != 3:
+                raise Invalid(f"The object {oid} is missing from the repository; `git fsck` tells more.")
+            size = int(header[2])
+            found[oid] = out[end + 1 : end + 1 + size]
+            at = end + 2 + size
+        return found
+
+    def write(self, kind: str, data: bytes) -> str:
+        """The name of the object with these bytes; on disk after the next `flush`."""
+        head = b"%s %d\0" % (kind.encode(), len(data))
+        oid = hashlib.new(self.algorithm, head + data).hexdigest()
+        self._pending[oid] = (kind.encode(), data)
+        return oid
+
+    def tree(self, oid: str | None) -> dict[bytes, Entry]:
+        """The entries of a tree by name; none for no tree."""
+        if oid is None:
+            return {}
+        if oid in self._trees:
+            return self._trees[oid]
+        kind, data = self.read(oid)
+        if kind == "commit":
+            return self.tree(data[5 : data.index(b"\n")].decode())
+        size = hashlib.new(self.algorithm).digest_size
+        found = re.findall(rb"(\d+) ([^\0]+)\0(.{%d})" % size, data, re.DOTALL)
+        self._trees[oid] = {name: Entry(mode, sha.hex()) for mode, name, sha in found}
+        return self._trees[oid]
+
+    def tree_with(self, oid: str | None, changes: Mapping[str, str | None]) -> str | None:
+        """The tree with these files set to blobs (None: gone); only trees along their paths are written.
+
+        None where nothing is left in it.
+        """
+        entries = dict(self.tree(oid))
+        below: dict[str, dict[str, str | None]] = {}
+        for path, blob in changes.items():
+            name, slash, rest = path.partition("/")
+            if slash:
+                below.setdefault(name, {})[rest] = blob
+            elif blob is None:
+                entries.pop(name.encode(), None)
+            else:
+                entries[name.encode()] = Entry(FILE, blob)
+        for name, inner in below.items():
+            key = name.encode()
+            old = entries.get(key)
+            new = self.tree_with(old.oid if old and old.mode == FOLDER else None, inner)
+            if new is None:
+                entries.pop(key, None)
+            else:
+                entries[key] = Entry(FOLDER, new)
+        return self._write_tree(entries) if entries else None
+
+    def _write_tree(self, entries: Mapping[bytes, Entry]) -> str:
+        """A tree object; git sorts a folder as if its name ended in a slash."""
+        ordered = sorted(entries.items(), key=lambda e: e[0] + b"/" if e[1].mode == FOLDER else e[0])
+        lines = (b"%s %s\0%s" % (e.mode, name, bytes.fromhex(e.oid)) for name, e in ordered)
+        return self.write("tree", b"".join(lines))
+
+    def find(self, tree: str | None, path: str) -> str | None:
+        """The blob at a path of a tree, or None."""
+        *folders, name = path.encode().split(b"/")
+        for folder in folders:
+            entry = self.tree(tree).get(folder)
+            if entry is None or entry.mode != FOLDER:
+                return None
+            tree = entry.oid
+        entry = self.tree(tree).get(name)
+        return entry.oid if entry and entry.mode != FOLDER else None
+
+    def flush(self) -> None:
+        """Everything written so far, on disk: file and folder are synced before this returns."""
+        store = self._git.common_dir / "objects"
+        folders: set[Path] = set()
+        for oid, (kind, data) in self._pending.items():
+            path = store / oid[:2] / oid[2:]
+            if path.exists():
+                continue
+            if not path.parent.is_dir():
+                path.parent.mkdir(exist_ok=True)
+                folders.add(store)
+            self._write_loose(path, b"%s %d\0" % (kind, len(data)) + data)
+            folders.add(path.parent)
+        for folder in folders:
+            sync_folder(folder)
+        self._pending.clear()
+
+    @staticmethod
+    def _write_loose(path: Path, data: bytes) -> None:
+        partial = path.with_name(f"tmp_obj_agentos_{os.getpid()}_{path.name[:8]}")
+        write_durably(partial, zlib.compress(data, 1), 0o444)
+        partial.replace(path)
+
+
+def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """A new file at `path` with these bytes, synced; the folder is not. Leaves nothing behind on failure."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(handle, view) :]
+        os.fsync(handle)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's own entries durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,44 @@
+"""WORKING.md in a transaction: the page that the commit holds."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from agentos.model import times, working
+from agentos.model.activity import Activity
+from agentos.store import adoption
+from agentos.store.draft import Draft
+from agentos.store.objects import Objects
+from agentos.store.repository import Store
+
+_EPOCH = times.parse("1970-01-01")
+
+
+def compose(draft: Draft, activities: Sequence[Activity], updated: datetime) -> str:
+    """The page of the draft's board."""
+    found = working.all_problems(draft.board)
+    problems = [p if p.line else adoption.locate(p, draft.text(p.path)) for p in found]
+    return working.render(draft.board, activities, updated, problems)
+
+
+def committed(store: Store, objects: Objects, draft: Draft) -> str:
+    """The page as the draft's head has it; empty where there is none."""
+    oid = objects.find(draft.refs.tree, store.prefix + working.PATH)
+    return objects.blob(oid).decode(errors="replace") if oid else ""
+
+
+def updated(store: Store, objects: Objects, draft: Draft) -> datetime:
+    """The moment of this commit for `Last Updated`: now, or a millisecond after the last page's.
+
+    So it strictly increases, and names the version that an editor's buffer came from.
+    """
+    moment = draft.now.replace(microsecond=0)
+    last = working.last_updated(committed(store, objects, draft))
+    return moment if last is None or last < moment else last + timedelta(milliseconds=1)
+
+
+def is_stale(store: Store, objects: Objects, draft: Draft, activities: Sequence[Activity]) -> bool:
+    """Whether the head's page is not that of its board: after a commit that somebody made with plain git."""
+    if not draft.board.tasks and not draft.board.agents:
+        return False
+    text = committed(store, objects, draft)
+    return text != compose(draft, activities, working.last_updated(text) or _EPOCH)

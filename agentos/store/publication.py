@@ -1,0 +1,92 @@
+"""Publication: a draft becomes a commit, and ref, working tree and index follow in an order that survives."""
+
+from datetime import datetime
+
+from agentos.model.activity import Actor
+from agentos.store import index, journal, recovery, refs
+from agentos.store.draft import Draft
+from agentos.store.journal import Blobs, Paths
+from agentos.store.objects import Objects
+from agentos.store.refs import Move
+from agentos.store.repository import Store
+
+
+def publish(
+    store: Store, objects: Objects, draft: Draft, message: str, why: str, handle: int
+) -> tuple[str, list[str]]:
+    """Commit what the draft has written; gives the commit, and a note for each file that was left alone.
+
+    Objects and journal are on disk first; then, under git's own `index.lock`, the ref moves from the draft's
+    head, the working files and the index follow. Raises refs.Moved where the head is no longer the draft's,
+    and index.IndexBusy; nothing has changed then. `handle` is the board's lock, for git to inherit.
+    """
+    commit = _write_commit(store, objects, draft, message)
+    paths = _paths(store, objects, draft)
+    objects.flush()
+    moves = [Move(store.ref, draft.refs.head, commit), *draft.moves]
+    if draft.refs.worktree is None:
+        refs.move(store.git, moves, why, (handle,))
+        return commit, []
+    return commit, _with_worktree(store, objects, draft, moves, paths, why, handle)
+
+
+def _with_worktree(
+    store: Store, objects: Objects, draft: Draft, moves: list[Move], paths: Paths, why: str, handle: int
+) -> list[str]:
+    top = draft.refs.worktree
+    assert top is not None
+    git = store.git_at(top)
+    token = index.token(store.local)
+    book = store.local / "journal"
+    commit = moves[0].new
+    assert commit is not None
+    entry = journal.Entry(store.branch, draft.refs.head, commit, str(top), paths, token.stat().st_ino)
+    journal.write(book, entry)
+    is_moved = False
+    try:
+        with index.locked(git, token):
+            is_indexed = index.prepare(git, paths, lambda path, staged: None)
+            refs.move(store.git, moves, why, (handle,))
+            is_moved = True
+            notes = recovery.bring_files(top, paths, objects)
+            if is_indexed:
+                index.install(git)
+    except BaseException:
+        if not is_moved:
+            journal.clear(book)
+        raise
+    finally:
+        token.unlink(missing_ok=True)
+    journal.clear(book)
+    return notes
+
+
+def _paths(store: Store, objects: Objects, draft: Draft) -> Paths:
+    """Each touched path from the repository's top, with its blobs."""
+    found = {}
+    for path, data in draft.written.items():
+        full = store.prefix + path
+        old = draft.blob_before(path) or objects.find(draft.refs.tree, full)
+        new = draft.blob_id(data) if data is not None else None
+        found[full] = Blobs(old, new, draft.found.get(path, old))
+    return found
+
+
+def _write_commit(store: Store, objects: Objects, draft: Draft, message: str) -> str:
+    blobs = {
+        store.prefix + path: objects.write("blob", data) if data is not None else None
+        for path, data in draft.written.items()
+    }
+    tree = objects.tree_with(draft.refs.tree, blobs) or objects.write("tree", b"")
+    who = _ident(draft.by, draft.now)
+    parent = f"parent {draft.refs.head}\n" if draft.refs.head else ""
+    text = f"tree {tree}\n{parent}author {who}\ncommitter {who}\n\n{message}"
+    return objects.write("commit", text.encode(errors="surrogateescape"))
+
+
+def _ident(by: Actor, moment: datetime) -> str:
+    """The actor as a commit names them: `name <address> seconds zone`."""
+    name = by.full_name or by.name
+    email = by.email or f"{by.name}@agentos.invalid"
+    clean = str.maketrans("", "", "<>\n\0")
+    return f"{name.translate(clean).strip()} <{email.translate(clean)}> {int(moment.timestamp())} +0000"

@@ -1,0 +1,135 @@
+"""Refs: where the board's branch stands, who holds which task, and moving them all at once."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from agentos.errors import Conflict, Invalid
+from agentos.store.git import Git, GitFailed
+
+CLAIMS = "refs/agentos/claims/"
+
+
+class Moved(Conflict):
+    """A ref no longer has the value it was expected to have."""
+
+
+class Refs(NamedTuple):
+    """The board's branch and the claims, read in one go."""
+
+    head: str | None
+    tree: str | None
+    worktree: Path | None
+    """Where the branch is checked out, if anywhere."""
+    claims: Mapping[str, str]
+    """The blob that each claimed task's ref points to."""
+
+
+class Move(NamedTuple):
+    """One ref to move: from a value (None: it must not exist) to a value (None: gone)."""
+
+    ref: str
+    old: str | None
+    new: str | None
+
+
+def read(git: Git, branch: str) -> Refs:
+    """The refs as they are now."""
+    name = f"refs/heads/{branch}"
+    out = git.run(
+        "for-each-ref",
+        "--format=%(refname)%00%(objectname)%00%(tree)%00%(worktreepath)",
+        name,
+        CLAIMS.rstrip("/"),
+    ).decode(errors="surrogateescape")
+    head = tree = None
+    worktree = None
+    claims = {}
+    for line in out.splitlines():
+        ref, oid, tree_id, path = line.split("\0")
+        if ref == name:
+            head, tree = oid, tree_id
+            worktree = Path(path) if path else None
+        elif ref.startswith(CLAIMS):
+            claims[ref.removeprefix(CLAIMS)] = oid
+    if head is None and current_branch(git) == branch:
+        worktree = git.work_tree
+    return Refs(head, tree, worktree, claims)
+
+
+def current_branch(git: Git) -> str | None:
+    """The branch checked out here, or None for a detached head."""
+    text = (git.git_dir / "HEAD").read_text(errors="surrogateescape").strip()
+    return text.removeprefix("ref: refs/heads/") if text.startswith("ref: refs/heads/") else None
+
+
+def move(git: Git, moves: Iterable[Move], why: str, pass_fds: tuple[int, ...] = ()) -> None:
+    """Move all of these refs, or none. Raises Conflict where one no longer has the value expected."""
+    lines = ["start"]
+    for ref, old, new in moves:
+        if new is None:
+            lines.append(f"delete {ref} {old}")
+        elif old is None:
+            lines.append(f"create {ref} {new}")
+        else:
+            lines.append(f"update {ref} {new} {old}")
+    lines += ["prepare", "commit", ""]
+    try:
+        git.run(
+            "update-ref",
+            "-m",
+            f"agentos: {why}",
+            "--stdin",
+            stdin="\n".join(lines).encode(),
+            pass_fds=pass_fds,
+        )
+    except GitFailed as error:
+        if re.search(r"but expected|reference already exists|unable to resolve|is at ", error.stderr):
+            raise Moved("The branch or a claim was moved meanwhile.") from None
+        if "Unable to create" in error.stderr and "File exists" in error.stderr:
+            raise Moved("Another git process is moving the branch at this moment.") from None
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An agent's hold on a task: the run that has it, and when it ends of itself (ISO 8601, UTC)."""
+
+    task: str
+    agent: str
+    run: str
+    expires: str
+    pid: int = 0
+    host: str = ""
+
+    @property
+    def ref(self) -> str:
+        return claim_ref(self.task)
+
+    @property
+    def data(self) -> bytes:
+        """The blob that the ref points to."""
+        fields = {name: getattr(self, name) for name in ("agent", "run", "expires", "pid", "host")}
+        return (json.dumps(fields, sort_keys=True) + "\n").encode()
+
+
+def claim_ref(task: str) -> str:
+    """The ref that stands for a claim on this task. Raises Invalid for a name that git refuses."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", task):
+        raise Invalid(f"{task!r} can't be claimed: a task's name has only letters, digits, - and _.")
+    return CLAIMS + task
+
+
+def parse_claim(task: str, data: bytes) -> Claim:
+    """The claim that a blob holds; one that can't be read has expired long ago."""
+    try:
+        fields = json.loads(data)
+        return Claim(
+            task, str(fields["agent"]), str(fields["run"]), str(fields["expires"]),
+            int(fields.get("pid", 0)), str(fields.get("host", "")),
+        )  # fmt: skip
+    except (ValueError, KeyError, TypeError):
+        return Claim(task, "", "", "1970-01-01T00:00:00Z")

@@ -1,0 +1,216 @@
+"""The store: one board in one repository, read without a lock and written by transactions."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agentos.errors import NotFound, Usage
+from agentos.model import ids
+from agentos.model.activity import Activity, Actor
+from agentos.model.board import Board, Problem
+from agentos.model.records import Record
+from agentos.store import codec, frontmatter, git, history, refs, snapshot, worktree
+from agentos.store.fields import Unreadable
+from agentos.store.git import Git
+from agentos.store.objects import Objects
+from agentos.store.refs import Claim, Refs
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where one board lives: its repository, its branch, and its folder below the repository's top."""
+
+    git: Git
+    prefix: str
+    branch: str
+    clock: Clock
+    identity: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, start: Path, env: Mapping[str, str], clock: Clock) -> "Store":
+        """The board at or above a folder. Raises NotFound where there is none."""
+        found = git.find(start, env)
+        assert found.work_tree is not None
+        local = read_local(found.common_dir)
+        prefix = _prefix(start.resolve(), found.work_tree.resolve(), local)
+        branch = local.get("branch") or _configured_branch(found, prefix) or refs.current_branch(found)
+        if not branch:
+            raise NotFound("HEAD is detached and no branch is set; put `branch: main` into board/config.yml.")
+        return cls(found, prefix, branch, clock, local)
+
+    @property
+    def local(self) -> Path:
+        """What belongs to this clone alone: lock, journal, cache."""
+        return self.git.common_dir / "agentos"
+
+    @property
+    def ref(self) -> str:
+        return f"refs/heads/{self.branch}"
+
+    def refs(self) -> Refs:
+        return refs.read(self.git, self.branch)
+
+    def git_at(self, top: Path) -> Git:
+        """Git for the worktree at `top`."""
+        return self.git if top == self.git.work_tree else self.git.at(top)
+
+    # Reading -------------------------------------------------------------------------------------------
+
+    def board(self, at: str | None = None) -> Board:
+        """The board now, hand edits over it, or as it was at a revision. Takes no lock."""
+        objects = Objects(self.git)
+        try:
+            if at is not None:
+                commit = self.git.commit_of(at)
+                tree = self.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
+                found = snapshot.read(self.git, objects, tree, self.prefix, self.local / "cache")
+                return snapshot.assemble(commit, found.files)
+            now = self.refs()
+            found = snapshot.read(self.git, objects, now.tree, self.prefix, self.local / "cache")
+            files = dict(found.files)
+            for edit in self.hand_edits(now, found, objects):
+                if edit.row is None:
+                    files.pop(edit.path, None)
+                else:
+                    files[edit.path] = (f"hand:{edit.mtime}", *edit.row, None)
+            if found.fresh > snapshot.WORTH_SAVING:
+                found.save(self.local / "cache")
+            return snapshot.assemble(now.head, files)
+        finally:
+            objects.close()
+
+    def hand_edits(self, now: Refs, found: snapshot.Snapshot, objects: Objects) -> list[worktree.HandEdit]:
+        """What a person changed and has not committed, where the branch is checked out."""
+        root = self.root(now)
+        if root is None:
+            return []
+        with snapshot.uncollected():
+            edits = worktree.hand_edits(found, root, objects.algorithm)
+        unfinished = self._unfinished() if edits else {}
+        return [edit for edit in edits if edit.path not in unfinished]
+
+    def root(self, now: Refs) -> Path | None:
+        """The board's root in the worktree that has the branch checked out."""
+        return now.worktree / self.prefix if now.worktree else None
+
+    def _unfinished(self) -> Mapping[str, Any]:
+        """Files that another transaction is writing at this moment: not a person's edits."""
+        from agentos.store import journal
+
+        entry = journal.read(self.local / "journal")
+        return {path.removeprefix(self.prefix): blobs for path, blobs in entry.paths.items()} if entry else {}
+
+    def text(self, path: str, at: str | None = None) -> str:
+        """A file's text: the working file where it is the board's, else the commit's. Raises NotFound."""
+        now = self.refs()
+        root = self.root(now) if at is None else None
+        if root is not None and (root / path).is_file() and not (root / path).is_symlink():
+            return frontmatter.decode((root / path).read_bytes())
+        commit = self.git.commit_of(at) if at else now.head
+        objects = Objects(self.git)
+        try:
+            oid = objects.find(commit, self.prefix + path) if commit else None
+            if oid is None:
+                raise NotFound(f"{path} does not exist at {at or self.branch}.")
+            return frontmatter.decode(objects.blob(oid))
+        finally:
+            objects.close()
+
+    def body(self, record: Record, at: str | None = None) -> str:
+        """The Markdown below a record's front matter."""
+        return codec.split(record.path, self.text(record.path, at).encode()).body.lstrip("\r\n")
+
+    def activities(self, limit: int, at: str | None = None, paths: Sequence[str] = ()) -> list[Activity]:
+        """The last activities, newest first; of some records where their paths are given."""
+        start = self.git.commit_of(at) if at else self.refs().head
+        if start is None:
+            return []
+        objects = Objects(self.git)
+        try:
+            return history.feed(
+                self.git, objects, start, self.prefix, limit, [self.prefix + p for p in paths]
+            )
+        finally:
+            objects.close()
+
+    def located(self, problems: Iterable[Problem], at: str | None = None) -> list[Problem]:
+        """The problems with the line filled in where only the field is known."""
+        return [self._locate(p, at) if not p.line else p for p in problems]
+
+    def _locate(self, problem: Problem, at: str | None) -> Problem:
+        page = codec.split(problem.path, self.text(problem.path, at).encode())
+        line = frontmatter.lines(page).get(problem.field, 1)
+        return Problem(problem.path, line, problem.reason, problem.is_fatal, problem.field)
+
+    def claims(self) -> list[Claim]:
+        """Every claim that is held."""
+        held = self.refs().claims
+        objects = Objects(self.git)
+        try:
+            return [refs.parse_claim(task, objects.blob(oid)) for task, oid in held.items()]
+        finally:
+            objects.close()
+
+    def person(self) -> Actor:
+        """Who works here by hand: as recorded at `init`, else as git knows them. Raises Usage."""
+        full, email = self.identity.get("name"), self.identity.get("email")
+        if not full or not email:
+            full, email = identity(self.git)
+        return person(full, email, self.identity.get("person"))
+
+
+def identity(found: Git) -> tuple[str, str]:
+    """The name and address that git would commit with. Raises Usage where it has none."""
+    full = found.text("config", "user.name", ok=(0, 1))
+    email = found.text("config", "user.email", ok=(0, 1))
+    if not full or not email:
+        raise Usage(
+            "git does not know who you are. Set it once: git config user.name 'Your Name' and "
+            "git config user.email you@example.com"
+        )
+    return full, email
+
+
+def person(full: str, email: str, name: str | None = None) -> Actor:
+    """The person with this git identity; the short name is the one given, or made from the full one."""
+    return Actor(name or ids.slugify(full, fallback="person"), False, full, email)
+
+
+def read_local(common_dir: Path) -> dict[str, str]:
+    """What `init` recorded for this clone: branch, prefix, name, email, person; empty where it never ran."""
+    try:
+        data = json.loads((common_dir / "agentos" / "clone.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {str(key): str(value) for key, value in data.items()} if isinstance(data, dict) else {}
+
+
+def _prefix(start: Path, top: Path, local: Mapping[str, str]) -> str:
+    """The board's root below the repository's top, as `` or `folder/`: the nearest with `board/tasks`."""
+    folder = start
+    while True:
+        if (folder / "board" / "tasks").is_dir():
+            inner = folder.relative_to(top).as_posix()
+            return "" if inner == "." else inner + "/"
+        if folder == top:
+            break
+        folder = folder.parent
+    if "prefix" in local:
+        return local["prefix"]
+    raise NotFound(f"No board in {start} or above it. `agentos init` makes one.")
+
+
+def _configured_branch(found: Git, prefix: str) -> str | None:
+    """The branch that the working tree's config names; a config that can't be read names none."""
+    assert found.work_tree is not None
+    try:
+        data = (found.work_tree / prefix / "board" / "config.yml").read_bytes()
+        value = codec.split("board/config.yml", data).fields().get("branch")
+    except (OSError, Unreadable):
+        return None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,162 @@
+"""The working tree: which record files differ from the commit, and writing back without harm."""
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from agentos.errors import Conflict
+from agentos.model.records import kind_of
+from agentos.store import codec
+from agentos.store.codec import Row
+from agentos.store.frontmatter import MAX_FILE
+from agentos.store.objects import blob_id, write_durably
+from agentos.store.snapshot import FOLDERS, Sig, Snapshot
+
+QUIET = 0.02
+"""Seconds a file must have been left alone before it counts as saved."""
+
+_SKIPPED = frozenset({"attachments"})
+_BUSY = {
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase",
+    "BISECT_LOG": "a bisect",
+}
+
+
+class HandEdit(NamedTuple):
+    """One record file that a person changed: `data` is None where it was deleted or can't be read."""
+
+    path: str
+    data: bytes | None
+    row: Row | None
+    mtime: float
+
+
+def operation(git_dir: Path) -> str | None:
+    """The operation git is in the middle of in this worktree, such as `a merge`, or None."""
+    return next((what for name, what in _BUSY.items() if (git_dir / name).exists()), None)
+
+
+def require_quiet(git_dir: Path) -> None:
+    """Raises Conflict while git is in the middle of something."""
+    what = operation(git_dir)
+    if what:
+        raise Conflict(f"git is in the middle of {what}; finish or abort it first (`git status` says how).")
+
+
+def scan(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Every file that may be a record, by its path from the board's root, with its own stat."""
+    for folder in FOLDERS:
+        yield from _walk(root / folder, folder, folder != "agents")
+
+
+def _walk(folder: Path | str, path: str, deep: bool) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        found = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with found:
+        for entry in found:
+            name = entry.name
+            if name.endswith(".md") or name == "config.yml":
+                yield f"{path}/{name}", entry.stat(follow_symlinks=False)
+            elif deep and name not in _SKIPPED and entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, f"{path}/{name}", True)
+
+
+def sig_of(found: os.stat_result) -> Sig:
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns
+
+
+def hand_edits(snapshot: Snapshot, root: Path, algorithm: str) -> list[HandEdit]:
+    """What the working tree says differently from the snapshot; learns the sigs of files that agree."""
+    if not (root / "board" / "tasks").is_dir():
+        return []
+    files = snapshot.files
+    settled = time.time_ns() - int(QUIET * 1e9)
+    edits: list[HandEdit] = []
+    seen = 0
+    strangers = 0
+    for path, found in scan(root):
+        file = files.get(path)
+        sig = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns)
+        if file is None:
+            strangers += 1
+            if kind_of(path) is None:
+                continue
+        else:
+            seen += 1
+            if file[4] == sig:
+                continue
+        edit = _read(root / path, path, found, file[0] if file else None, algorithm)
+        if edit is not None:
+            if edit.row and edit.row.kind is None and (file is None or file[1] is None):
+                continue
+            edits.append(edit)
+        elif file is not None and max(sig[0], sig[3]) < settled:
+            files[path] = (*file[:4], sig)
+            snapshot.fresh += 1
+    if seen < len(files):
+        edits.extend(_deleted(files, root))
+    return edits
+
+
+def _deleted(files: Iterable[str], root: Path) -> Iterator[HandEdit]:
+    for path in files:
+        if not os.path.lexists(root / path) and not is_behind_link(root, path):
+            yield HandEdit(path, None, None, 0.0)
+
+
+def is_behind_link(root: Path, path: str) -> bool:
+    """Whether a folder on the way is a symbolic link, so that nothing can be said of the file."""
+    parts = path.split("/")[:-1]
+    return any((root / "/".join(parts[: i + 1])).is_symlink() for i in range(len(parts)))
+
+
+def _read(file: Path, path: str, found: os.stat_result, oid: str | None, algorithm: str) -> HandEdit | None:
+    """The edit a working file is, or None where its content is the blob `oid`."""
+    mtime = found.st_mtime_ns / 1e9
+    kind = kind_of(path)
+    if not stat.S_ISREG(found.st_mode):
+        reason = "is a symbolic link; a record is a plain file"
+        return HandEdit(path, None, Row(kind, None, ((1, reason, True),)), mtime)
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError as error:
+        return HandEdit(path, None, Row(kind, None, ((1, error.strerror or "unreadable", True),)), mtime)
+    with os.fdopen(handle, "rb") as stream:
+        data = stream.read(MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            return HandEdit(path, data, codec.row(path, data), mtime)
+    if oid is not None and blob_id(data, algorithm) == oid:
+        return None
+    return HandEdit(path, data, codec.row(path, data), mtime)
+
+
+def write(root: Path, path: str, data: bytes | None) -> None:
+    """Bring one working file to these bytes by rename, or remove it with the folders it leaves empty."""
+    file = root / path
+    if data is None:
+        file.unlink(missing_ok=True)
+        for parent in file.parents:
+            if parent == root or parent.name in ("tasks", "agents", "docs", "board"):
+                break
+            try:
+                parent.rmdir()
+            except OSError:
+                break
+        return
+    if not file.parent.is_dir():
+        file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.agentos")
+    write_durably(partial, data)
+    with contextlib.suppress(FileNotFoundError):
+        partial.chmod(stat.S_IMODE(file.lstat().st_mode))
+    partial.replace(file)

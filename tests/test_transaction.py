@@ -1,0 +1,85 @@
+"""Transactions: what lands in the commit, and what is left alone."""
+
+from conftest import Scratch
+
+from agentos.actions import tasks
+from agentos.model.activity import Actor
+
+TECHNICAL = Actor("technical", is_agent=True)
+
+
+def test_a_task_is_one_commit_with_its_page(scratch: Scratch) -> None:
+    result = scratch.act(lambda d: tasks.add(d, "Add a login", priority=2))
+    assert result.value.id == "TASK-001-add-a-login"
+    assert scratch.git("show", "--stat=200", "--format=%s", "HEAD").splitlines()[0] == (
+        "TASK-001-add-a-login: created"
+    )
+    assert scratch.git("status", "--porcelain") == ""
+    assert "- [TASK-001] Add a login\n" in scratch.read("WORKING.md")
+
+
+def test_setting_one_field_changes_one_line(scratch: Scratch) -> None:
+    scratch.act(lambda d: tasks.add(d, "Add a login"))
+    path = "board/tasks/TASK-001-add-a-login.md"
+    odd = (
+        "---\n# a comment\ntitle:   'Add a login'  # why\nzeta: {b: 1,  a: [x, \"y\"]}\npriority: 3   # soon\n"
+        "status: inbox\n---\n\nBody  \n"
+    )
+    scratch.write(path, odd)
+    scratch.git("commit", "-qam", "odd")
+    scratch.act(lambda d: tasks.edit(d, "1", {"priority": 1}))
+    assert scratch.read(path) == odd.replace("priority: 3 ", "priority: 1 ")
+
+
+def test_what_the_person_staged_edited_and_left_untracked_stays(scratch: Scratch) -> None:
+    scratch.write("staged.txt", "one\n")
+    scratch.write("edited.txt", "one\n")
+    scratch.git("add", ".")
+    scratch.git("commit", "-qm", "files")
+    scratch.write("staged.txt", "two\n")
+    scratch.git("add", "staged.txt")
+    scratch.write("edited.txt", "two\n")
+    scratch.write("untracked.txt", "new\n")
+    before = scratch.git("status", "--porcelain")
+    for i in range(10):
+        scratch.act(lambda d, i=i: tasks.add(d, f"Task {i}"), TECHNICAL)
+    assert scratch.git("status", "--porcelain") == before
+    assert scratch.git("diff", "--cached", "--name-only") == "staged.txt\n"
+    scratch.git("commit", "-qm", "mine")
+    assert scratch.git("show", "--name-only", "--format=", "HEAD") == "staged.txt\n"
+    assert len(scratch.store.board().tasks) == 10
+
+
+def test_a_decision_that_fails_leaves_nothing(scratch: Scratch) -> None:
+    head = scratch.git("rev-parse", "HEAD")
+    outcome = None
+    try:
+        scratch.act(lambda d: (tasks.add(d, "One"), tasks.edit(d, "99", {"priority": 1})))
+    except Exception as error:
+        outcome = type(error).__name__
+    assert outcome == "NotFound"
+    assert scratch.git("rev-parse", "HEAD") == head
+    assert scratch.git("status", "--porcelain") == ""
+
+
+def test_a_hand_edit_is_adopted_as_the_persons_commit(scratch: Scratch) -> None:
+    scratch.act(lambda d: tasks.add(d, "Add a login"), TECHNICAL)
+    path = "board/tasks/TASK-001-add-a-login.md"
+    scratch.write(path, scratch.read(path).replace("status: inbox", "status: done"))
+    scratch.act(lambda d: tasks.add(d, "Another"), TECHNICAL)
+    authors = scratch.git("log", "--format=%an: %s", "-2").splitlines()
+    assert authors == [
+        "technical: TASK-002-another: created",
+        "Ada Lovelace: TASK-001-add-a-login: inbox → done",
+    ]
+    assert "resolution: completed" in scratch.read(path)
+    assert scratch.git("status", "--porcelain") == ""
+
+
+def test_a_file_dropped_in_under_a_plain_name_is_numbered(scratch: Scratch) -> None:
+    scratch.write("board/tasks/idea.md", "# Try dark mode\n\nwords\n")
+    scratch.act(lambda d: None)
+    assert scratch.store.board().task("1").title == "Try dark mode"
+    assert not (scratch.root / "board/tasks/idea.md").exists()
+    assert scratch.read("board/tasks/TASK-001-try-dark-mode.md") == "# Try dark mode\n\nwords\n"
+    assert scratch.git("status", "--porcelain") == ""
