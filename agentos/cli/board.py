@@ -39,42 +39,50 @@ def board(
 
 def picture(board: Board, limit: int, width: int) -> Any:
     """The columns as something rich can print; stacked where the terminal is too narrow for five."""
-    from rich.columns import Columns
+    from rich import box
+    from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     columns = working.by_status(board)
+    if not any(columns.values()):
+        return Text("No tasks yet: agentos task add TITLE, or agentos import ROADMAP.md")
     now = context.now()
-    cells = {status: _column(board, rules.ranked(board, columns[status], now), limit) for status in Status}
-    heads = {status: f"{status.name.replace('_', ' ')}  {len(columns[status])}" for status in Status}
+    cells = {
+        status: _column(board, working.in_order(board, columns[status], now), limit) for status in Status
+    }
+    heads = {
+        status: Text.assemble(
+            (status.name.replace("_", " "), f"bold {COLOURS[status]}"), (f"  {len(columns[status])}", "dim")
+        )
+        for status in Status
+    }
     if width < 90:
-        from rich.console import Group
-        from rich.text import Text
-
-        parts: list[Any] = []
-        for status in Status:
-            parts += [Text(heads[status], style=f"bold {COLOURS[status]}"), cells[status], Text()]
-        return Group(*parts)
-    table = Table(expand=True, show_lines=False, border_style="bright_black", pad_edge=False)
+        return Group(*(part for status in Status for part in (heads[status], cells[status], Text())))
+    table = Table(expand=True, box=box.SIMPLE_HEAD, border_style="bright_black", pad_edge=False)
     for status in Status:
-        table.add_column(heads[status], ratio=1, header_style=f"bold {COLOURS[status]}")
+        table.add_column(heads[status], ratio=1)
     table.add_row(*(cells[status] for status in Status))
-    return table if any(columns.values()) else Columns([table, "No tasks yet: agentos task add TITLE"])
+    return table
 
 
 def _column(board: Board, tasks: list[Task], limit: int) -> Any:
+    """A column's tasks: number and title, who has it, and what is to be known of it."""
+    from rich.table import Table
     from rich.text import Text
 
-    text = Text()
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1)
     for task in tasks[:limit]:
-        text.append(task.short.removeprefix("TASK-"), style="bold")
-        text.append(f" {context.clean(task.title)}", style="" if task.is_open else "dim")
+        text = Text(context.clean(task.title), style="" if task.is_open else "dim")
         if task.assignees and task.is_open:
             text.append(f" @{task.assignees[0]}", style="blue")
         if task.blocked:
             text.append(" blocked", style="red")
         if rules.SIMULATED in task.labels:
             text.append(" (simulated)", style="dim italic")
-        text.append("\n")
+        grid.add_row(Text(task.short.removeprefix("TASK-"), style="bold"), text)
     if len(tasks) > limit:
-        text.append(f"… and {len(tasks) - limit} more\n", style="dim")
-    return text
+        grid.add_row("", Text(f"… and {len(tasks) - limit} more", style="dim"))
+    return grid

@@ -50,11 +50,9 @@ def import_(
         context.print_json([{"key": key, "id": name} for key, name in done.created])
     elif done.created:
         goals = sum(any(s.parent == step.key for s in plan.steps) for step in plan.steps)
-        had = f", {done.present} were there already" if done.present else ""
-        context.say(
-            f"{len(done.created)} tasks from {source} ({goals} of the file's are goals){had}  "
-            f"({(result.commit or '')[:9]})"
-        )
+        had = f"; {done.present} were there already" if done.present else ""
+        parts = f"{goals} goals and {len(plan.steps) - goals} tasks" if goals else f"{len(plan.steps)} tasks"
+        context.say(f"{parts} from {source}{had}  ({(result.commit or '')[:9]})")
     else:
         context.say(f"Nothing to do: all {done.present} tasks of {source} are on the board.")
 

@@ -6,6 +6,7 @@ import typer
 
 from agentos.cli import context
 from agentos.model import rules
+from agentos.model.activity import short
 from agentos.model.board import Board
 from agentos.model.records import Status, Task
 
@@ -43,7 +44,7 @@ def task_list(board: Board, tasks: Sequence[Task]) -> None:
         stopped = rules.obstacle(board, task) if task.is_open and task.status is not Status.REVIEW else None
         title = Text(context.clean(task.title))
         if stopped:
-            title.append(f"  {context.clean(stopped)}", style="dim")
+            title.append(f"  {context.clean(short(stopped))}", style="dim")
         table.add_row(
             Text(task.short, style="bold"),
             Text(task.status.replace("_", " "), style=COLOURS[task.status]),

@@ -88,10 +88,9 @@ class Activity:
         return next((value for key, value in self.trailers if key == name), None)
 
 
-def short(name: str) -> str:
-    """TASK-012-add-login as TASK-012; any other name as it is."""
-    match = re.match(r"TASK-\d+(?=-)", name)
-    return match[0] if match else name
+def short(text: str) -> str:
+    """The text with each task in its short form: TASK-012-add-login as TASK-012."""
+    return re.sub(r"\b(TASK-\d+)-[\w-]+", r"\1", text)
 
 
 def sentence(events: Sequence[Event]) -> str:

@@ -49,15 +49,19 @@ def by_status(board: Board) -> dict[Status, list[Task]]:
 
 
 def column(board: Board, tasks: Sequence[Task], now: datetime) -> Iterator[str]:
-    """One column's lines: the most important first, the newest first where all is done."""
-    if tasks and not tasks[0].is_open:
-        ordered = sorted(tasks, key=lambda task: (-(task.number or 0), task.id))
-    else:
-        ordered = rules.ranked(board, tasks, now)
+    """One column's lines, and how many more there are."""
+    ordered = in_order(board, tasks, now)
     for task in ordered[:MOST_LINES]:
         yield task_line(task, board, task.id if task.number in board.shared_numbers else task.short)
     if len(ordered) > MOST_LINES:
         yield f"… and {len(ordered) - MOST_LINES} more"
+
+
+def in_order(board: Board, tasks: Sequence[Task], now: datetime) -> list[Task]:
+    """A column's tasks: the most important first; the newest first where all is done."""
+    if tasks and not tasks[0].is_open:
+        return sorted(tasks, key=lambda task: (-(task.number or 0), task.id))
+    return rules.ranked(board, tasks, now)
 
 
 def task_line(task: Task, board: Board, name: str) -> str:

@@ -83,12 +83,10 @@ def hand_edits(snapshot: Snapshot, root: Path, algorithm: str) -> list[HandEdit]
     settled = time.time_ns() - int(QUIET * 1e9)
     edits: list[HandEdit] = []
     seen = 0
-    strangers = 0
     for path, found in scan(root):
         file = files.get(path)
         sig = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns)
         if file is None:
-            strangers += 1
             if kind_of(path) is None:
                 continue
         else:
