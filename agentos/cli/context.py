@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from agentos.model.board import Board
-from agentos.model.records import Record
-from agentos.store.repository import Store
+if TYPE_CHECKING:
+    from agentos.model.board import Board
+    from agentos.model.records import Record
+    from agentos.store.repository import Store
 
 T = TypeVar("T")
 
@@ -36,8 +37,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def store() -> Store:
+def store() -> "Store":
     """The board at or above the current folder."""
+    from agentos.store.repository import Store
+
     return Store.open(Path.cwd(), os.environ, now)
 
 
@@ -78,7 +81,7 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def plain(record: Record, **more: Any) -> dict[str, Any]:
+def plain(record: "Record", **more: Any) -> dict[str, Any]:
     """A record as JSON shows it: the file's fields, its identity and path, and what is given."""
     return {"id": record.id, "path": record.path, **record.fields(), **more}
 
@@ -96,7 +99,7 @@ def _clean(cell: str) -> str:
 clean = _clean
 
 
-def warn_of_problems(board: Board) -> None:
+def warn_of_problems(board: "Board") -> None:
     """Say that some files can't be read, so that nobody takes a list for complete."""
     bad = [problem for problem in board.problems if problem.is_fatal]
     if bad:

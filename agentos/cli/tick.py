@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import typer
 
@@ -12,7 +12,9 @@ from agentos.model.activity import short
 from agentos.model.rules import Assignment
 from agentos.orchestrator import tick as ticking
 from agentos.orchestrator.tick import Options, Report
-from agentos.runtime.heartbeat import Beat
+
+if TYPE_CHECKING:
+    from agentos.runtime.heartbeat import Beat
 
 app = typer.Typer()
 
@@ -86,7 +88,7 @@ class _progress:
     def __enter__(self) -> ticking.OnBeat:
         return self.told if self.shown else lambda _: None
 
-    def told(self, news: Assignment | Beat) -> None:
+    def told(self, news: Union[Assignment, "Beat"]) -> None:
         if self.progress is None:
             from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

@@ -44,7 +44,7 @@ class Resolution(StrEnum):
 class Part(BaseModel):
     """A group of fields inside a record; keeps keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True)
+    model_config = ConfigDict(frozen=True, extra="allow", coerce_numbers_to_str=True, defer_build=True)
 
 
 class Record(Part):

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from agentos.model import rules, times
 from agentos.model.board import Board
@@ -44,6 +43,8 @@ def is_due(agent: Agent, last: Wake | None, now: datetime) -> bool:
     length = times.interval(agent.agentos.heartbeat)
     if length is not None:
         return now - last.at >= length
+    from zoneinfo import ZoneInfo
+
     from cronsim import CronSim
 
     zone = ZoneInfo(agent.agentos.timezone)

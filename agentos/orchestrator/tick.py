@@ -1,9 +1,9 @@
 """A tick: one pass of the scheduler. Reconcile, orchestrate, dispatch, wake; then it is over."""
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Union
 
 from agentos.model import rules
 from agentos.model.activity import Actor, events, sentence
@@ -11,16 +11,18 @@ from agentos.model.board import Board
 from agentos.model.rules import Assignment
 from agentos.orchestrator import schedule
 from agentos.orchestrator.schedule import Wake
-from agentos.runtime.heartbeat import Beat, beat
 from agentos.store import claims
 from agentos.store.draft import Draft
 from agentos.store.lock import try_lock
 from agentos.store.repository import Store
 from agentos.store.transaction import transact
 
+if TYPE_CHECKING:
+    from agentos.runtime.heartbeat import Beat
+
 ORCHESTRATOR = Actor("orchestrator", is_agent=True)
 
-OnBeat = Callable[[Assignment | Beat], None]
+OnBeat = Callable[[Union[Assignment, "Beat"]], None]
 """Told of each heartbeat when it starts and when it is over."""
 
 
@@ -41,7 +43,7 @@ class Report:
 
     commit: str | None = None
     dispatched: str = ""
-    beats: tuple[Beat, ...] = ()
+    beats: tuple["Beat", ...] = ()
     stuck: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
 
@@ -132,10 +134,14 @@ def _woken(wakes: schedule.Wakes, board: Board, work: Sequence[Assignment], now:
     return after
 
 
-def _wake(store: Store, work: Sequence[Assignment], jobs: int, on_beat: OnBeat) -> list[Beat]:
-    """The heartbeats, side by side; in the order in which they end."""
+def _wake(store: Store, work: Sequence[Assignment], jobs: int, on_beat: OnBeat) -> list["Beat"]:
+    """The heartbeats, side by side; in the order in which they end. An idle tick loads no runner."""
     if not work:
         return []
+    from concurrent.futures import ThreadPoolExecutor, as_completed
+
+    from agentos.runtime.heartbeat import beat
+
     done = []
     with ThreadPoolExecutor(max_workers=max(1, min(jobs, len(work)))) as pool:
         futures = []

@@ -9,11 +9,11 @@ from pathlib import PurePosixPath
 from agentos.model.board import Problem
 from agentos.model.records import Config, task_number
 from agentos.store import codec, frontmatter, index
+from agentos.store.cache import Snapshot
 from agentos.store.draft import Draft
 from agentos.store.objects import Objects
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
-from agentos.store.snapshot import Snapshot
 from agentos.store.worktree import QUIET, HandEdit
 
 LONGEST_WAIT = 2.0

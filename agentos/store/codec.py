@@ -8,7 +8,7 @@ import difflib
 import json
 import re
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,20 +16,7 @@ from agentos.model.records import LIST_FIELDS, RECORDS, Record, is_record, kind_
 from agentos.store import frontmatter
 from agentos.store.fields import Unreadable
 from agentos.store.frontmatter import Page
-
-Remark = tuple[int, str, bool]
-"""A line, a reason, and whether the file is unreadable because of it."""
-
-
-class Row(NamedTuple):
-    """One file, parsed: `fields` is None where the file is no record or can't be read."""
-
-    kind: str | None
-    fields: bytes | None
-    remarks: tuple[Remark, ...] = ()
-
-
-NO_RECORD = Row(None, None)
+from agentos.store.rows import NO_RECORD, Remark, Row
 
 FIELD_ORDER = {kind: tuple(record.model_fields) for kind, record in RECORDS.items()}
 """The order in which fields are written into new files."""

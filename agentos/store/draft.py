@@ -13,9 +13,10 @@ from agentos.model.activity import Actor
 from agentos.model.board import Board, Problem
 from agentos.model.records import RECORDS, Record, Task, kind_of
 from agentos.store import codec
+from agentos.store.cache import File, Snapshot
 from agentos.store.objects import Objects, blob_id
 from agentos.store.refs import Claim, Move, Refs
-from agentos.store.snapshot import File, assemble, with_file
+from agentos.store.snapshot import assemble, with_file
 
 R = TypeVar("R", bound=Record)
 
@@ -116,7 +117,7 @@ class Draft:
             line, reason, _ = row.remarks[0]
             raise Invalid(f"{path}:{line}: {reason}")
         self.written[path] = data
-        if row.kind:
+        if kind_of(path):
             self._set(path, (self.blob_id(data), row.kind, row.fields, row.remarks, None))
 
     def remove(self, path: str) -> None:
@@ -158,6 +159,13 @@ class Draft:
         """The blob a record file had, or None where it was none."""
         file = self._original.get(path)
         return file[0] if file else None
+
+    def update(self, snapshot: Snapshot, tree: str) -> None:
+        """Bring a snapshot to what was published, so that the next reader finds it in the cache."""
+        for path in self.written:
+            if kind_of(path):
+                snapshot.set(path, self._files.get(path))
+        snapshot.at(tree)
 
     def _require_readable(self, path: str) -> None:
         problem = self.waiting.get(path)

@@ -8,11 +8,12 @@ events are read one by one, so nothing is built before it was looked at.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from agentos.errors import Invalid
+
+if TYPE_CHECKING:
+    pass
 
 MAX_DEPTH = 8
 
@@ -41,7 +42,6 @@ class Span:
     quote: str
 
 
-_Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "": None}
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _ISSUE = re.compile(r"[ \t]+#\d[^\r\n]*?(?=[ \t]+#(?:\s|$)|[ \t]*(?:[\r\n]|\Z))")
@@ -53,6 +53,8 @@ def load(text: str, spans: dict[Path, Span] | None = None) -> dict[str, Any]:
 
     Raises Unreadable, with the line, for anything outside the subset that this module's first lines name.
     """
+    import yaml
+
     try:
         return _Composer(text, spans).document()
     except yaml.MarkedYAMLError as error:
@@ -75,26 +77,29 @@ class _Composer:
     """One pass over the events of a text."""
 
     def __init__(self, text: str, spans: dict[Path, Span] | None) -> None:
+        import yaml
+
         self.text = text
         self.spans = spans
-        self.next = _Loader(text).get_event
+        self.yaml = yaml
+        self.next = getattr(yaml, "CBaseLoader", yaml.BaseLoader)(text).get_event
         self.issues = _HAS_ISSUE.search(text) is not None
 
     def document(self) -> dict[str, Any]:
         self.next()
         event = self.next()
-        if isinstance(event, yaml.StreamEndEvent):
+        if isinstance(event, self.yaml.StreamEndEvent):
             return {}
         event = self.next()
-        if isinstance(event, yaml.ScalarEvent) and event.value == "" and not event.style:
+        if isinstance(event, self.yaml.ScalarEvent) and event.value == "" and not event.style:
             value: Any = {}
-        elif isinstance(event, yaml.MappingStartEvent):
+        elif isinstance(event, self.yaml.MappingStartEvent):
             value = self.mapping(event, (), 1)
         else:
             raise Unreadable(event.start_mark.line + 1, "fields are `name: value` lines, one to a line")
         self.next()
         event = self.next()
-        if not isinstance(event, yaml.StreamEndEvent):
+        if not isinstance(event, self.yaml.StreamEndEvent):
             raise Unreadable(event.start_mark.line + 1, "one document only, no `...` or `---` between")
         result: dict[str, Any] = value
         return result
@@ -105,11 +110,11 @@ class _Composer:
         result: dict[str, Any] = {}
         while True:
             event = self.next()
-            if isinstance(event, yaml.MappingEndEvent):
+            if isinstance(event, self.yaml.MappingEndEvent):
                 self._close(path, event, flow)
                 return result
             line = event.start_mark.line + 1
-            if not isinstance(event, yaml.ScalarEvent):
+            if not isinstance(event, self.yaml.ScalarEvent):
                 raise Unreadable(line, "a key must be one plain word")
             self._check(event, depth)
             key = event.value
@@ -125,7 +130,7 @@ class _Composer:
         result: list[Any] = []
         while True:
             event = self.next()
-            if isinstance(event, yaml.SequenceEndEvent):
+            if isinstance(event, self.yaml.SequenceEndEvent):
                 self._close(path, event, flow)
                 return result
             result.append(self.value((*path, len(result)), depth, flow, None, event))
@@ -138,12 +143,12 @@ class _Composer:
             quote = getattr(event, "style", None) or ""
             start, end = event.start_mark.index, event.end_mark.index
             self.spans[path] = Span(mark.index, start, end, mark.line + 1, bool(inner), quote)
-        if isinstance(event, yaml.ScalarEvent):
+        if isinstance(event, self.yaml.ScalarEvent):
             self._check(event, depth)
             return self._scalar(path, event, flow)
-        if isinstance(event, yaml.MappingStartEvent):
+        if isinstance(event, self.yaml.MappingStartEvent):
             return self.mapping(event, path, depth + 1)
-        if isinstance(event, yaml.SequenceStartEvent):
+        if isinstance(event, self.yaml.SequenceStartEvent):
             return self.sequence(event, path, depth + 1)
         raise Unreadable(event.start_mark.line + 1, "aliases (`*name`) are not allowed")
 
@@ -208,6 +213,8 @@ def scalar(value: Any) -> str:
     text = str(value)
     if (_PLAIN.fullmatch(text) and text.lower() not in _RESERVED) or _TIME.fullmatch(text):
         return text
+    import yaml
+
     style = '"' if "\n" in text or "\r" in text else None
     dumped = yaml.dump(text, Dumper=yaml.SafeDumper, default_style=style, allow_unicode=True, width=1 << 30)
     return str(dumped).removesuffix("\n...\n").rstrip("\n")

@@ -10,8 +10,8 @@ from typing import Any
 
 from agentos.store import fields, splice
 from agentos.store.fields import Unreadable
+from agentos.store.rows import MAX_FILE
 
-MAX_FILE = 1 << 20
 MAX_HEAD = 64 << 10
 
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)

@@ -9,9 +9,10 @@ from agentos.model.activity import Activity, Event
 from agentos.model.changes import diff
 from agentos.model.records import kind_of
 from agentos.store import codec
+from agentos.store.cache import File
 from agentos.store.git import Git
 from agentos.store.objects import ZERO_MODE, Objects
-from agentos.store.snapshot import FOLDERS, File, assemble
+from agentos.store.snapshot import FOLDERS, assemble
 
 _FIELDS = "%H%x00%P%x00%ct%x00%an%x00%s%x00%(trailers:only,unfold,separator=%x1f)"
 

@@ -1,6 +1,7 @@
 """Publication: a draft becomes a commit, and ref, working tree and index follow in an order that survives."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from agentos.model.activity import Actor
 from agentos.store import index, journal, recovery, refs
@@ -11,23 +12,30 @@ from agentos.store.refs import Move
 from agentos.store.repository import Store
 
 
-def publish(
-    store: Store, objects: Objects, draft: Draft, message: str, why: str, handle: int
-) -> tuple[str, list[str]]:
-    """Commit what the draft has written; gives the commit, and a note for each file that was left alone.
+class Published(NamedTuple):
+    """The commit, its tree, and a note for each working file that was left alone."""
+
+    commit: str
+    tree: str
+    notes: tuple[str, ...]
+
+
+def publish(store: Store, objects: Objects, draft: Draft, message: str, why: str, handle: int) -> Published:
+    """Commit what the draft has written.
 
     Objects and journal are on disk first; then, under git's own `index.lock`, the ref moves from the draft's
     head, the working files and the index follow. Raises refs.Moved where the head is no longer the draft's,
     and index.IndexBusy; nothing has changed then. `handle` is the board's lock, for git to inherit.
     """
-    commit = _write_commit(store, objects, draft, message)
+    commit, tree = _write_commit(store, objects, draft, message)
     paths = _paths(store, objects, draft)
     objects.flush()
     moves = [Move(store.ref, draft.refs.head, commit), *draft.moves]
     if draft.refs.worktree is None:
         refs.move(store.git, moves, why, (handle,))
-        return commit, []
-    return commit, _with_worktree(store, objects, draft, moves, paths, why, handle)
+        return Published(commit, tree, ())
+    notes = _with_worktree(store, objects, draft, moves, paths, why, handle)
+    return Published(commit, tree, tuple(notes))
 
 
 def _with_worktree(
@@ -72,7 +80,8 @@ def _paths(store: Store, objects: Objects, draft: Draft) -> Paths:
     return found
 
 
-def _write_commit(store: Store, objects: Objects, draft: Draft, message: str) -> str:
+def _write_commit(store: Store, objects: Objects, draft: Draft, message: str) -> tuple[str, str]:
+    """The commit and its tree."""
     blobs = {
         store.prefix + path: objects.write("blob", data) if data is not None else None
         for path, data in draft.written.items()
@@ -81,7 +90,7 @@ def _write_commit(store: Store, objects: Objects, draft: Draft, message: str) ->
     who = _ident(draft.by, draft.now)
     parent = f"parent {draft.refs.head}\n" if draft.refs.head else ""
     text = f"tree {tree}\n{parent}author {who}\ncommitter {who}\n\n{message}"
-    return objects.write("commit", text.encode(errors="surrogateescape"))
+    return objects.write("commit", text.encode(errors="surrogateescape")), tree
 
 
 def _ident(by: Actor, moment: datetime) -> str:

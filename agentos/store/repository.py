@@ -12,8 +12,8 @@ from agentos.model import ids
 from agentos.model.activity import Activity, Actor
 from agentos.model.board import Board, Problem
 from agentos.model.records import Record
-from agentos.store import codec, frontmatter, git, history, refs, snapshot, worktree
-from agentos.store.fields import Unreadable
+from agentos.store import git, refs, snapshot, worktree
+from agentos.store.cache import Snapshot, uncollected
 from agentos.store.git import Git
 from agentos.store.objects import Objects
 from agentos.store.refs import Claim, Refs
@@ -78,18 +78,17 @@ class Store:
                     files.pop(edit.path, None)
                 else:
                     files[edit.path] = (f"hand:{edit.mtime}", *edit.row, None)
-            if found.fresh > snapshot.WORTH_SAVING:
-                found.save(self.local / "cache")
+            found.save(self.local / "cache")
             return snapshot.assemble(now.head, files)
         finally:
             objects.close()
 
-    def hand_edits(self, now: Refs, found: snapshot.Snapshot, objects: Objects) -> list[worktree.HandEdit]:
+    def hand_edits(self, now: Refs, found: Snapshot, objects: Objects) -> list[worktree.HandEdit]:
         """What a person changed and has not committed, where the branch is checked out."""
         root = self.root(now)
         if root is None:
             return []
-        with snapshot.uncollected():
+        with uncollected():
             edits = worktree.hand_edits(found, root, objects.algorithm)
         unfinished = self._unfinished() if edits else {}
         return [edit for edit in edits if edit.path not in unfinished]
@@ -110,23 +109,27 @@ class Store:
         now = self.refs()
         root = self.root(now) if at is None else None
         if root is not None and (root / path).is_file() and not (root / path).is_symlink():
-            return frontmatter.decode((root / path).read_bytes())
+            return _decoded((root / path).read_bytes())
         commit = self.git.commit_of(at) if at else now.head
         objects = Objects(self.git)
         try:
             oid = objects.find(commit, self.prefix + path) if commit else None
             if oid is None:
                 raise NotFound(f"{path} does not exist at {at or self.branch}.")
-            return frontmatter.decode(objects.blob(oid))
+            return _decoded(objects.blob(oid))
         finally:
             objects.close()
 
     def body(self, record: Record, at: str | None = None) -> str:
         """The Markdown below a record's front matter."""
+        from agentos.store import codec
+
         return codec.split(record.path, self.text(record.path, at).encode()).body.lstrip("\r\n")
 
     def activities(self, limit: int, at: str | None = None, paths: Sequence[str] = ()) -> list[Activity]:
         """The last activities, newest first; of some records where their paths are given."""
+        from agentos.store import history
+
         start = self.git.commit_of(at) if at else self.refs().head
         if start is None:
             return []
@@ -143,6 +146,8 @@ class Store:
         return [self._locate(p, at) if not p.line else p for p in problems]
 
     def _locate(self, problem: Problem, at: str | None) -> Problem:
+        from agentos.store import codec, frontmatter
+
         page = codec.split(problem.path, self.text(problem.path, at).encode())
         line = frontmatter.lines(page).get(problem.field, 1)
         return Problem(problem.path, line, problem.reason, problem.is_fatal, problem.field)
@@ -162,6 +167,12 @@ class Store:
         if not full or not email:
             full, email = identity(self.git)
         return person(full, email, self.identity.get("person"))
+
+
+def _decoded(data: bytes) -> str:
+    from agentos.store import frontmatter
+
+    return frontmatter.decode(data)
 
 
 def identity(found: Git) -> tuple[str, str]:
@@ -207,6 +218,9 @@ def _prefix(start: Path, top: Path, local: Mapping[str, str]) -> str:
 
 def _configured_branch(found: Git, prefix: str) -> str | None:
     """The branch that the working tree's config names; a config that can't be read names none."""
+    from agentos.store import codec
+    from agentos.store.fields import Unreadable
+
     assert found.work_tree is not None
     try:
         data = (found.work_tree / prefix / "board" / "config.yml").read_bytes()

@@ -1,96 +1,37 @@
 """A commit's files, each parsed once per blob, from a disposable cache of plain data."""
 
-import contextlib
-import gc
-import marshal
-import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agentos import __version__
 from agentos.errors import Invalid
 from agentos.model.board import Board, Problem, Table, duplicates
 from agentos.model.records import FORMAT, RECORDS, Config, Record, kind_of
-from agentos.store import codec
-from agentos.store.codec import Remark
+from agentos.store import cache
+from agentos.store.cache import File, Snapshot, uncollected
 from agentos.store.git import Git, GitFailed
 from agentos.store.objects import LINK, Objects, blob_id
-
-Sig = tuple[int, int, int, int]
-"""What a working file's stat was when its content was this blob: mtime, size, inode, ctime."""
-
-File = tuple[str, str | None, bytes | None, tuple[Remark, ...], Sig | None]
-"""One file of the tree: blob, kind, fields as JSON, remarks, and the working file's sig where known."""
-
-WORTH_SAVING = 64
-"""Files learned since the cache was written, from which on it is written anew."""
+from agentos.store.rows import SYMLINK, Row
 
 FOLDERS = ("board", "agents", "docs")
-
-_VERSION = (1, __version__, sys.version_info[:2])
-_SYMLINK: tuple[Remark, ...] = ((1, "is a symbolic link; a record is a plain file", True),)
-
-
-class Snapshot:
-    """The record files of one tree by their path from the board's root."""
-
-    def __init__(self, tree: str | None, files: dict[str, File]) -> None:
-        self.tree = tree
-        self.files = files
-        self.fresh = 0
-        """How many sigs were learned since it was loaded; worth saving when there are many."""
-
-    def save(self, folder: Path) -> None:
-        """Keep it for the next reader; a cache that can't be written is no harm."""
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            partial = folder / f"board.{os.getpid()}"
-            partial.write_bytes(marshal.dumps((_VERSION, self.tree, self.files)))
-            partial.replace(folder / "board")
-            self.fresh = 0
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Loading many small objects without the garbage collector looking through them again and again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-def cached(folder: Path) -> Snapshot:
-    """The snapshot the last reader kept, or an empty one."""
-    try:
-        version, tree, files = marshal.loads((folder / "board").read_bytes())
-    except (OSError, ValueError, EOFError, TypeError):
-        return Snapshot(None, {})
-    return Snapshot(tree, files) if version == _VERSION else Snapshot(None, {})
 
 
 def read(git: Git, objects: Objects, tree: str | None, prefix: str, folder: Path) -> Snapshot:
     """The snapshot of `tree`: what the cache has, brought forward by what git says has changed."""
+    snapshot = cache.load(folder)
+    if snapshot.tree == tree:
+        return snapshot
+    if tree is None:
+        return Snapshot(None, {})
     with uncollected():
-        snapshot = cached(folder)
-        if snapshot.tree == tree:
-            return snapshot
-        if tree is None:
-            return Snapshot(None, {})
         changed = _changed(git, snapshot.tree, tree, prefix)
         if changed is None:
             snapshot = Snapshot(None, {})
             changed = _changed(git, None, tree, prefix) or {}
-        update(snapshot, changed, _working_root(git, prefix), objects)
-        snapshot.tree = tree
-        snapshot.fresh += len(changed)
-        return snapshot
+        update(snapshot, changed, git.work_tree / prefix if git.work_tree else None, objects)
+        snapshot.at(tree)
+    return snapshot
 
 
 def update(
@@ -100,15 +41,22 @@ def update(
     missing: dict[str, str] = {}
     for path, entry in changed.items():
         if entry is None:
-            snapshot.files.pop(path, None)
+            snapshot.set(path, None)
         elif entry[0] == LINK:
-            snapshot.files[path] = (entry[1], kind_of(path), None, _SYMLINK, None)
+            snapshot.set(path, (entry[1], kind_of(path), None, SYMLINK, None))
         elif not (root and _take_working(snapshot, path, entry[1], root, objects.algorithm)):
             missing[path] = entry[1]
     blobs = objects.blobs(missing.values())
     for path, oid in missing.items():
-        kind, fields, remarks = codec.row(path, blobs[oid])
-        snapshot.files[path] = (oid, kind, fields, remarks, None)
+        kind, fields, remarks = parsed(path, blobs[oid])
+        snapshot.set(path, (oid, kind, fields, remarks, None))
+
+
+def parsed(path: str, data: bytes) -> Row:
+    """The row of a file; the parser is loaded only here, since most reads find everything in the cache."""
+    from agentos.store import codec
+
+    return codec.row(path, data)
 
 
 def _take_working(snapshot: Snapshot, path: str, oid: str, root: Path, algorithm: str) -> bool:
@@ -118,13 +66,9 @@ def _take_working(snapshot: Snapshot, path: str, oid: str, root: Path, algorithm
         return False
     if blob_id(data, algorithm) != oid:
         return False
-    kind, fields, remarks = codec.row(path, data)
-    snapshot.files[path] = (oid, kind, fields, remarks, None)
+    kind, fields, remarks = parsed(path, data)
+    snapshot.set(path, (oid, kind, fields, remarks, None))
     return True
-
-
-def _working_root(git: Git, prefix: str) -> Path | None:
-    return git.work_tree / prefix if git.work_tree else None
 
 
 def _changed(git: Git, old: str | None, new: str, prefix: str) -> dict[str, tuple[bytes, str] | None] | None:

@@ -13,6 +13,7 @@ from agentos.model.activity import Activity, Actor
 from agentos.model.changes import Change, diff
 from agentos.model.consequences import consequences
 from agentos.store import adoption, feed, index, page, publication, recovery, refs, snapshot, worktree
+from agentos.store.cache import Snapshot
 from agentos.store.draft import Draft
 from agentos.store.lock import board_lock
 from agentos.store.objects import Objects
@@ -99,20 +100,18 @@ class _Attempt:
             draft = Draft(found.files, now, self.objects, store.person(), self._moment(), waiting)
             adoption.apply(draft, taken)
             if draft.before.config.adopt:
-                self._commit(draft, _Words())
+                self._commit(draft, _Words(), found)
                 now = store.refs()
-                found = snapshot.read(store.git, self.objects, now.tree, store.prefix, store.local / "cache")
         draft = Draft(found.files, now, self.objects, self.by, self._moment(), waiting)
         value = decide(draft)
-        commit, changes = self._commit(draft, words)
-        if found.fresh > snapshot.WORTH_SAVING:
-            found.save(store.local / "cache")
+        commit, changes = self._commit(draft, words, found)
+        found.save(store.local / "cache")
         return Result(value, commit, tuple(changes), tuple(self.notes))
 
     def _moment(self) -> datetime:
         return self.store.clock().astimezone(UTC)
 
-    def _commit(self, draft: Draft, words: _Words) -> tuple[str | None, list[Change]]:
+    def _commit(self, draft: Draft, words: _Words, found: Snapshot) -> tuple[str | None, list[Change]]:
         """Publish what a draft changed, with its consequences and WORKING.md; nothing where nothing did."""
         head = draft.refs.head
         changes: list[Change] = []
@@ -135,10 +134,11 @@ class _Attempt:
         text = page.compose(draft, activities, page.updated(self.store, self.objects, draft))
         draft.written[working.PATH] = text.encode()
         message = said.message(line, happened, draft.by, words.trailers)
-        commit, notes = publication.publish(self.store, self.objects, draft, message, line, self.handle)
-        self.notes += notes
-        feed.keep(self.store, commit, activities)
-        return commit, changes
+        done = publication.publish(self.store, self.objects, draft, message, line, self.handle)
+        self.notes += done.notes
+        draft.update(found, done.tree)
+        feed.keep(self.store, done.commit, activities)
+        return done.commit, changes
 
     def _move_only(self, draft: Draft) -> None:
         if draft.moves:

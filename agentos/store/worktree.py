@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 from agentos.errors import Conflict
 from agentos.model.records import kind_of
-from agentos.store import codec
-from agentos.store.codec import Row
-from agentos.store.frontmatter import MAX_FILE
+from agentos.store.cache import Sig, Snapshot
 from agentos.store.objects import blob_id, write_durably
-from agentos.store.snapshot import FOLDERS, Sig, Snapshot
+from agentos.store.rows import MAX_FILE, SYMLINK, Row
+from agentos.store.snapshot import FOLDERS, parsed
 
 QUIET = 0.02
 """Seconds a file must have been left alone before it counts as saved."""
@@ -99,8 +98,7 @@ def hand_edits(snapshot: Snapshot, root: Path, algorithm: str) -> list[HandEdit]
                 continue
             edits.append(edit)
         elif file is not None and max(sig[0], sig[3]) < settled:
-            files[path] = (*file[:4], sig)
-            snapshot.fresh += 1
+            snapshot.set(path, (*file[:4], sig))
     if seen < len(files):
         edits.extend(_deleted(files, root))
     return edits
@@ -123,8 +121,7 @@ def _read(file: Path, path: str, found: os.stat_result, oid: str | None, algorit
     mtime = found.st_mtime_ns / 1e9
     kind = kind_of(path)
     if not stat.S_ISREG(found.st_mode):
-        reason = "is a symbolic link; a record is a plain file"
-        return HandEdit(path, None, Row(kind, None, ((1, reason, True),)), mtime)
+        return HandEdit(path, None, Row(kind, None, SYMLINK), mtime)
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as error:
@@ -132,10 +129,10 @@ def _read(file: Path, path: str, found: os.stat_result, oid: str | None, algorit
     with os.fdopen(handle, "rb") as stream:
         data = stream.read(MAX_FILE + 1)
         if len(data) > MAX_FILE:
-            return HandEdit(path, data, codec.row(path, data), mtime)
+            return HandEdit(path, data, parsed(path, data), mtime)
     if oid is not None and blob_id(data, algorithm) == oid:
         return None
-    return HandEdit(path, data, codec.row(path, data), mtime)
+    return HandEdit(path, data, parsed(path, data), mtime)
 
 
 def write(root: Path, path: str, data: bytes | None) -> None:

@@ -1,0 +1,71 @@
+"""agentos task edit: change fields, or open the file."""
+
+import os
+import shlex
+import subprocess
+from typing import Annotated, Any
+
+import typer
+
+from agentos.actions import tasks
+from agentos.cli import context
+from agentos.cli.task.ref import Ref
+from agentos.errors import AgentOSError, Refused, Usage
+from agentos.store.fields import load, typed
+
+app = typer.Typer()
+
+
+@app.command()
+def edit(
+    ref: Ref,
+    title: Annotated[str | None, typer.Option()] = None,
+    priority: Annotated[int | None, typer.Option(min=1, max=5)] = None,
+    due: Annotated[str | None, typer.Option(help="A date; empty for none.")] = None,
+    add_label: Annotated[list[str] | None, typer.Option()] = None,
+    remove_label: Annotated[list[str] | None, typer.Option()] = None,
+    add_depends: Annotated[list[str] | None, typer.Option()] = None,
+    remove_depends: Annotated[list[str] | None, typer.Option()] = None,
+    add_need: Annotated[list[str] | None, typer.Option()] = None,
+    parent: Annotated[str | None, typer.Option(help="A task; empty for none.")] = None,
+    values: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE")] = None,
+) -> None:
+    """Change fields, each on its own line of the file; with no option, open it in $EDITOR.
+
+    Example: agentos task edit 12 --priority 1 --add-label urgent
+    """
+    changes: dict[str, Any] = {"title": title, "priority": priority, "due": due, "parent": parent}
+    changes = {key: value if value != "" else None for key, value in changes.items() if value is not None}
+    changes |= dict(_assignment(pair) for pair in values or ())
+    more = {"labels": add_label, "depends_on": add_depends, "needs": add_need}
+    less = {"labels": remove_label, "depends_on": remove_depends}
+    added, removed = ({k: v for k, v in part.items() if v} for part in (more, less))
+    if not changes and not added and not removed:
+        _in_editor(ref)
+        return
+    context.act(lambda draft: tasks.edit(draft, ref, changes, add_to=added, remove_from=removed))
+
+
+def _assignment(pair: str) -> tuple[str, Any]:
+    name, equals, value = pair.partition("=")
+    if not equals or not name.strip():
+        raise Usage(f"--set takes FIELD=VALUE, not {pair!r}.")
+    if value[:1] in "[{":
+        return name.strip(), load(f"value: {value}\n").get("value")
+    return name.strip(), typed(value)
+
+
+def _in_editor(ref: str) -> None:
+    """Open the file itself; what was saved is adopted as a hand edit."""
+    store = context.store()
+    task = store.board().task(ref)
+    root = store.root(store.refs())
+    if root is None:
+        raise AgentOSError(f"{store.branch} is checked out nowhere, so there is no file to open.")
+    if context.SESSION.no_input:
+        raise Refused("Say what to change with an option: --no-input forbids an editor.")
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    done = subprocess.run([*editor, str(root / task.path)], check=False)
+    if done.returncode:
+        raise AgentOSError(f"{editor[0]} left with {done.returncode}; the file is as it saved it.")
+    context.act(lambda draft: None)

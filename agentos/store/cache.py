@@ -1,0 +1,111 @@
+"""The cache: the files of one tree, parsed, on disk as plain data; losing it costs a slow read.
+
+It is two files: `board` with everything, and `delta` with the little that has changed since, so that neither
+a transaction nor a reader writes ten thousand rows for one.
+"""
+
+import contextlib
+import gc
+import marshal
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from agentos import __version__
+from agentos.store.rows import Remark
+
+Sig = tuple[int, int, int, int]
+"""What a working file's stat was when its content was this blob: mtime, size, inode, ctime."""
+
+File = tuple[str, str | None, bytes | None, tuple[Remark, ...], Sig | None]
+"""One file of the tree: blob, kind, fields as JSON, remarks, and the working file's sig where known."""
+
+MOST_DELTA = 500
+"""Files that may have changed before everything is written anew."""
+
+_VERSION = (2, __version__, sys.version_info[:2])
+
+
+class Snapshot:
+    """The record files of one tree, by their path from the board's root."""
+
+    def __init__(self, tree: str | None, files: dict[str, File], base: str | None = None) -> None:
+        self.tree = tree
+        self.files = files
+        self._base = base
+        self._delta: dict[str, File | None] = {}
+        self._is_saved = True
+
+    def set(self, path: str, file: File | None) -> None:
+        """One file as it is in the tree, or gone."""
+        if file is None:
+            self.files.pop(path, None)
+        else:
+            self.files[path] = file
+        self._delta[path] = file
+        self._is_saved = False
+
+    def at(self, tree: str | None) -> None:
+        """The tree that the files are of from now on."""
+        if tree != self.tree:
+            self.tree = tree
+            self._is_saved = False
+
+    def save(self, folder: Path) -> None:
+        """Keep it for the next reader, if anything was learned; a cache that can't be written is no harm."""
+        if self._is_saved:
+            return
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            if self._base is None or len(self._delta) > MOST_DELTA:
+                _write(folder / "board", (_VERSION, self.tree, self.files))
+                self._base, self._delta = self.tree, {}
+            else:
+                _write(folder / "delta", (_VERSION, self._base, self.tree, self._delta))
+            self._is_saved = True
+
+
+def load(folder: Path) -> Snapshot:
+    """The snapshot that was kept last, or an empty one."""
+    with uncollected():
+        kept = _read(folder / "board")
+        if kept is None or len(kept) != 3:
+            return Snapshot(None, {})
+        _, base, files = kept
+        snapshot = Snapshot(base, files, base)
+        more = _read(folder / "delta")
+        if more is not None and len(more) == 4 and more[1] == base:
+            for path, file in more[3].items():
+                snapshot.set(path, file)
+            snapshot.tree = more[2]
+            snapshot._is_saved = True
+        return snapshot
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Loading many small objects without the garbage collector looking through them again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _read(path: Path) -> Any:
+    try:
+        data = marshal.loads(path.read_bytes())
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+    return data if isinstance(data, tuple) and data[:1] == (_VERSION,) else None
+
+
+def _write(path: Path, data: Any) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_bytes(marshal.dumps(data))
+    partial.replace(path)

@@ -1,0 +1,22 @@
+"""Rows: what is kept of one parsed file, as plain data."""
+
+from typing import NamedTuple
+
+MAX_FILE = 1 << 20
+"""Bytes of the largest file that can be a record."""
+
+Remark = tuple[int, str, bool]
+"""A line, a reason, and whether the file is unreadable because of it."""
+
+
+class Row(NamedTuple):
+    """One file, parsed: `fields` (as JSON) is None where the file is no record or can't be read."""
+
+    kind: str | None
+    fields: bytes | None
+    remarks: tuple[Remark, ...] = ()
+
+
+NO_RECORD = Row(None, None)
+
+SYMLINK: tuple[Remark, ...] = ((1, "is a symbolic link; a record is a plain file", True),)
