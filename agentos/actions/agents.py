@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from agentos.errors import Refused, Usage
 from agentos.model.records import Agent
 from agentos.store.draft import Draft
@@ -13,12 +11,7 @@ def add(draft: Draft, name: str, *, body: str = "", **fields: Any) -> Agent:
     """A new agent; `fields` are the record's, those under `agentos:` in `agentos`."""
     if draft.board.is_name_taken(name):
         raise Usage(f"{name!r} is taken: agents and people share one set of names.")
-    try:
-        agent = Agent.at(f"agents/{name}.md", {"name": name, **fields})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Usage(f"{where}: {first['input']!r} won't do: {first['msg'].lower()}.") from None
+    agent = Agent.make(f"agents/{name}.md", {"name": name, **fields})
     role = agent.agentos.role or agent.description or name
     return draft.create(agent, body or f"You are {name}, {role} of this team.")
 

@@ -37,7 +37,7 @@ def add(
         fields["reply_to"] = _message(draft, task.id, reply_to).id
     files = [_attach(draft, task.id, file, data) for file, data in (attach or {}).items()]
     values = fields | ({"mentions": mentions} if mentions else {}) | ({"attachments": files} if files else {})
-    return draft.create(Message.at(f"board/messages/{task.id}/{name}.md", values), text)
+    return draft.create(Message.make(f"board/messages/{task.id}/{name}.md", values), text)
 
 
 def _message(draft: Draft, task: str, ref: str) -> Message:

@@ -37,7 +37,7 @@ def add(
     name = draft.next_task(title)
     values = {"title": title, "status": Status.INBOX, "priority": 3, "created_by": draft.by.name}
     values |= _resolved(draft, {key: value for key, value in fields.items() if value})
-    task = Task.at(f"board/tasks/{name}.md", values | {"created": draft.stamp})
+    task = Task.make(f"board/tasks/{name}.md", values | {"created": draft.stamp})
     boxes = [f"- [ ] {text}" for text in (*(f"`{command}` passes" for command in checks), *criteria)]
     text = body.strip()
     if boxes:
@@ -65,7 +65,7 @@ def edit(
     for key in LIST_FIELDS["task"] & values.keys():
         if isinstance(values[key], str):
             values[key] = [part.strip() for part in values[key].split(",") if part.strip()]
-    changed = _checked(task, _resolved(draft, values))
+    changed = task.replace(**_resolved(draft, values))
     draft.put(changed)
     _require_no_cycle(draft, changed)
     return changed
@@ -154,18 +154,6 @@ def _resolved(draft: Draft, values: dict[str, Any], strict: bool = True) -> dict
     if strict and values.get("assignees"):
         values["assignees"] = [_member(draft, name) for name in values["assignees"]]
     return values
-
-
-def _checked(task: Task, values: Mapping[str, Any]) -> Task:
-    """The task with these fields, or Usage in words for one that can't be."""
-    from pydantic import ValidationError
-
-    try:
-        return task.replace(**values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Usage(f"{where}: {first['msg'].lower()}, not {first['input']!r}.") from None
 
 
 def _require_no_cycle(draft: Draft, task: Task) -> None:

@@ -25,6 +25,7 @@ def init(
         str | None, typer.Option(help="How they think, the orchestrator aside, such as simulated.")
     ] = None,
     branch: Annotated[str | None, typer.Option(help="The branch the board lives on.")] = None,
+    person: Annotated[str | None, typer.Option(help="What you are called on the board.")] = None,
 ) -> None:
     """Set up a board here: a new repository or an existing one.
 
@@ -36,7 +37,7 @@ def init(
         raise Usage(f"There is no runner {runner!r}; there are {', '.join(RUNNERS)}.")
     if team not in TEAMS:
         raise Usage(f"There is no team {team!r}; there are {', '.join(TEAMS)}.")
-    store, has_board = clone.set_up(folder, os.environ, context.now, branch)
+    store, has_board = clone.set_up(folder, os.environ, context.now, branch, person)
     if has_board:
         context.say(f"This clone is set up for the board on {store.branch}. Next: agentos board")
         return

@@ -63,7 +63,7 @@ def _tasks(before: Board, after: Board) -> Iterator[Change]:
         if name not in before.tasks:
             yield TaskCreated(after.tasks[name])
         elif name not in after.tasks:
-            if name not in after.held:
+            if name not in after.held and before.tasks[name].number is not None:
                 yield TaskDeleted(before.tasks[name])
         else:
             old, new = before.tasks[name], after.tasks[name]

@@ -5,10 +5,14 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
+
+from agentos.errors import Usage
 
 FORMAT = 1
 """The newest board format this version reads and writes (`format:` in board/config.yml)."""
+
+BRANCH = r"^[A-Za-z0-9][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*$"
 
 Time = Annotated[
     str,
@@ -16,8 +20,13 @@ Time = Annotated[
 ]
 """UTC, ISO 8601: `2026-02-02T10:30:00Z`, or a date alone."""
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 """An agent or a person: lower-case letters, digits, `-` and `_`."""
+
+Branch = Annotated[str, StringConstraints(pattern=BRANCH)]
+"""A branch that needs no quoting anywhere."""
 
 Duration = Annotated[str, StringConstraints(pattern=r"^(\d+[smhd]|(\S+\s+){4}\S+)$")]
 """An interval (`30s`, `15m`, `2h`, `1d`) or a cron expression of five fields."""
@@ -58,6 +67,17 @@ class Record(Part):
     _path: str = PrivateAttr(default="")
 
     @classmethod
+    def make(cls, path: str, fields: Mapping[str, Any]) -> Self:
+        """A record that somebody asks for; raises Usage, in words, for a value that can't be."""
+        try:
+            return cls.at(path, fields)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            said = "that is not how it is written" if "pattern" in first["type"] else first["msg"]
+            raise Usage(f"{where} can't be {first['input']!r}: {said[:1].lower()}{said[1:]}.") from None
+
+    @classmethod
     def at(cls, path: str, fields: Mapping[str, Any]) -> Self:
         """The record that a file at `path` with these fields is; raises pydantic's ValidationError."""
         record = cls.model_validate(dict(fields))
@@ -84,9 +104,12 @@ class Record(Part):
         return self.model_dump(mode="json", exclude_unset=True)
 
     def replace(self, **changes: Any) -> Self:
-        """The same record with these fields changed and validated again; None removes a field."""
+        """The same record with these fields changed and checked again; None removes a field.
+
+        Raises Usage, in words, for a value that can't be.
+        """
         data = self.fields() | changes
-        return type(self).at(self._path, {key: value for key, value in data.items() if value is not None})
+        return type(self).make(self._path, {key: value for key, value in data.items() if value is not None})
 
 
 class Task(Record):
@@ -218,7 +241,7 @@ class Config(Record):
     kind: ClassVar[str] = "config"
 
     format: int = Field(FORMAT, ge=1, description="the board's format; a newer one is refused")
-    branch: str | None = Field(None, description="the branch the board lives on")
+    branch: Branch | None = Field(None, description="the branch the board lives on")
     adopt: bool = Field(True, description="commit hand edits on the next transaction or tick")
     paused: bool = Field(False, description="stop every agent")
     people: dict[Name, Person] = Field(default_factory=dict)
@@ -250,6 +273,8 @@ def kind_of(path: str) -> str | None:
 
     A file under `agents/` or `docs/` is a record only if its fields say so; this names the candidate.
     """
+    if path.rpartition("/")[2].startswith("."):
+        return None
     match path.split("/"):
         case ["board", "config.yml"]:
             return "config"

@@ -4,7 +4,6 @@ import dataclasses
 import re
 import time
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 
 from agentos.model.board import Problem
 from agentos.model.records import Config, task_number
@@ -81,30 +80,28 @@ def adoptable(store: Store, now: Refs, found: Snapshot, edits: Sequence[HandEdit
 
 
 def apply(draft: Draft, edits: Sequence[HandEdit]) -> None:
-    """Put the edits into a draft; a task file under a plain name gets its number."""
+    """Put the edits into a draft."""
     for edit in edits:
         draft.found[edit.path] = draft.blob_id(edit.data) if edit.data is not None else None
         if edit.data is None:
             draft.remove(edit.path)
-        elif _is_unnumbered(edit.path):
-            _number(draft, edit.path, edit.data)
         else:
             draft.write(edit.path, edit.data)
 
 
-def _is_unnumbered(path: str) -> bool:
-    return path.startswith("board/tasks/") and task_number(PurePosixPath(path).stem) is None
+def number(draft: Draft) -> None:
+    """Give each task file under a plain name its number and slug.
 
-
-def _number(draft: Draft, path: str, data: bytes) -> None:
-    """Give a file dropped into board/tasks its name; its text stays, plus what it needs to keep its title."""
-    row = codec.row(path, data)
-    title = str(codec.record(path, row).fields()["title"])
-    page = codec.split(path, data)
-    if "title" not in page.fields() and not re.search(r"^#{1,6}[ \t]", page.body, re.MULTILINE):
-        data = codec.edit(path, data, {"title": title})
-    draft.written[path] = None
-    draft.write(f"board/tasks/{draft.next_task(title)}.md", data)
+    Its text stays; a title that only the file's name said is written down, since the name goes.
+    """
+    for name in [name for name in draft.board.tasks if task_number(name) is None]:
+        task = draft.board.tasks[name]
+        data = draft.text(task.path)
+        page = codec.split(task.path, data)
+        if "title" not in page.fields() and not re.search(r"^#{1,6}[ \t]", page.body, re.MULTILINE):
+            data = codec.edit(task.path, data, {"title": task.title})
+        draft.remove(task.path)
+        draft.write(f"board/tasks/{draft.next_task(task.title)}.md", data)
 
 
 def locate(problem: Problem, data: bytes) -> Problem:

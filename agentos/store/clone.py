@@ -5,10 +5,12 @@ The one place where GitPython is used: it makes repositories. Everything after t
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from agentos.errors import Invalid, NotFound, Usage
+from agentos.model.records import BRANCH, NAME
 from agentos.store import git, refs, worktree
 from agentos.store.git import Git
 from agentos.store.objects import write_durably
@@ -28,10 +30,17 @@ def ensure_repository(folder: Path, env: Mapping[str, str]) -> tuple[Git, bool]:
     return git.find(folder, env), True
 
 
-def set_up(folder: Path, env: Mapping[str, str], clock: Clock, branch: str | None) -> tuple[Store, bool]:
+def set_up(
+    folder: Path,
+    env: Mapping[str, str],
+    clock: Clock,
+    branch: str | None = None,
+    called: str | None = None,
+) -> tuple[Store, bool]:
     """Record branch, place and person for this clone; gives the store, and whether it has a board already.
 
-    Raises Usage for a detached head without `branch`, Conflict while git is in the middle of something.
+    `called` is the person's short name. Raises Usage for a detached head without `branch`, Conflict while
+    git is in the middle of something.
     """
     found, _ = ensure_repository(folder, env)
     assert found.work_tree is not None
@@ -40,13 +49,17 @@ def set_up(folder: Path, env: Mapping[str, str], clock: Clock, branch: str | Non
     branch = branch or local.get("branch") or refs.current_branch(found)
     if branch is None:
         raise Usage("HEAD is detached. Say which branch the board shall live on: agentos init --branch main")
-    found.run("check-ref-format", f"refs/heads/{branch}")
+    if not re.fullmatch(BRANCH, branch):
+        raise Usage(f"{branch!r} can't be the board's branch: letters, digits, - _ . / only.")
     full, email = identity(found)
     prefix = _prefix(folder.resolve(), found.work_tree.resolve(), local)
     store = Store(found, prefix, branch, clock)
     has_board = bool(store.board().config.fields()) or _has_tasks(store)
     known = store.board().config.people
-    name = next((who for who, p in known.items() if p.email == email), None) or person(full, email).name
+    name = called or next((who for who, p in known.items() if p.email == email), None)
+    name = name or local.get("person") or person(full, email).name
+    if not re.fullmatch(NAME, name):
+        raise Usage(f"{name!r} can't be a name here: lower-case letters, digits, - and _ only.")
     record = {"branch": branch, "prefix": prefix, "name": full, "email": email, "person": name}
     store.local.mkdir(parents=True, exist_ok=True)
     partial = store.local / "clone.new"

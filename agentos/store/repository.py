@@ -1,17 +1,18 @@
 """The store: one board in one repository, read without a lock and written by transactions."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agentos.errors import NotFound, Usage
+from agentos.errors import Invalid, NotFound, Usage
 from agentos.model import ids
 from agentos.model.activity import Activity, Actor
 from agentos.model.board import Board, Problem
-from agentos.model.records import Record
+from agentos.model.records import BRANCH, Record
 from agentos.store import git, refs, snapshot, worktree
 from agentos.store.cache import Snapshot, uncollected
 from agentos.store.git import Git
@@ -41,6 +42,10 @@ class Store:
         branch = local.get("branch") or _configured_branch(found, prefix) or refs.current_branch(found)
         if not branch:
             raise NotFound("HEAD is detached and no branch is set; put `branch: main` into board/config.yml.")
+        if not re.fullmatch(BRANCH, branch):
+            raise Invalid(
+                f"The board can't live on a branch named {branch!r}: letters, digits, - _ . / only."
+            )
         return cls(found, prefix, branch, clock, local)
 
     @property

@@ -1,5 +1,6 @@
 """A commit's files, each parsed once per blob, from a disposable cache of plain data."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import Any
 
 from agentos.errors import Invalid
 from agentos.model.board import Board, Problem, Table, duplicates
-from agentos.model.records import FORMAT, RECORDS, Config, Record, kind_of
+from agentos.model.records import FORMAT, RECORDS, Config, Record, kind_of, task_number
 from agentos.store import cache
 from agentos.store.cache import File, Snapshot, uncollected
 from agentos.store.git import Git, GitFailed
 from agentos.store.objects import LINK, Objects, blob_id
 from agentos.store.rows import SYMLINK, Row
+
+_CLAIMABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 FOLDERS = ("board", "agents", "docs")
 
@@ -117,6 +120,12 @@ def assemble(commit: str | None, files: Mapping[str, File]) -> Board:
         if fields is not None:
             rows[kind][name] = (path, oid, fields)
         elif kind == "task":
+            held.add(name)
+        if kind == "task" and not _CLAIMABLE.fullmatch(name) and task_number(name) is not None:
+            problems.append(
+                Problem(path, 1, "has a name with other characters than letters, digits, - and _")
+            )
+            rows[kind].pop(name, None)
             held.add(name)
     for path, other in duplicates(path for path, file in files.items() if file[1]):
         problems.append(Problem(path, 1, f"differs from {other} only in case; rename one of them"))

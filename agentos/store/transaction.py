@@ -115,6 +115,7 @@ class _Attempt:
         """Publish what a draft changed, with its consequences and WORKING.md; nothing where nothing did."""
         head = draft.refs.head
         changes: list[Change] = []
+        adoption.number(draft)
         if draft.written:
             for task in consequences(draft.before, draft.board):
                 draft.put(task)
