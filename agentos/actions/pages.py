@@ -2,7 +2,7 @@
 
 from agentos.model import times, working
 from agentos.model.activity import Actor
-from agentos.store import worktree
+from agentos.store import exchange
 from agentos.store.repository import Store
 from agentos.store.transaction import transact
 
@@ -22,5 +22,6 @@ def restore(store: Store, by: Actor) -> str | None:
     now = store.refs()
     root = store.root(now)
     if root is not None and now.head:
-        worktree.write(root, working.PATH, store.text(working.PATH, now.head).encode())
+        file = root / working.PATH
+        exchange.put(file, exchange.read(file), store.text(working.PATH, now.head).encode())
     return result.commit

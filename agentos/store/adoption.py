@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agentos.model.board import Problem
 from agentos.model.records import Config, task_number
@@ -79,14 +79,10 @@ def adoptable(store: Store, now: Refs, found: Snapshot, edits: Sequence[HandEdit
     ]
 
 
-def apply(draft: Draft, edits: Sequence[HandEdit]) -> None:
-    """Put the edits into a draft."""
+def apply(draft: Draft, edits: Sequence[HandEdit], bases: Mapping[str, str | None], prefix: str) -> None:
+    """Put the edits into a draft; one that did not come from the head is merged from where it did."""
     for edit in edits:
-        draft.found[edit.path] = draft.blob_id(edit.data) if edit.data is not None else None
-        if edit.data is None:
-            draft.remove(edit.path)
-        else:
-            draft.write(edit.path, edit.data)
+        draft.adopt(edit.path, edit.data, bases.get(prefix + edit.path, ...))
 
 
 def number(draft: Draft) -> None:

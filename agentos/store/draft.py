@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePosixPath
+from types import EllipsisType
 from typing import TypeVar
 
 from agentos.errors import Invalid, NotFound
@@ -12,7 +13,7 @@ from agentos.model import ids, times
 from agentos.model.activity import Actor
 from agentos.model.board import Board, Problem
 from agentos.model.records import RECORDS, Record, Task, kind_of
-from agentos.store import codec
+from agentos.store import codec, merging
 from agentos.store.cache import File, Snapshot
 from agentos.store.objects import Objects, blob_id
 from agentos.store.refs import Claim, Move, Refs
@@ -93,6 +94,10 @@ class Draft:
     def put(self, record: R) -> R:
         """Write the fields in which a record differs from its file, touching only their lines."""
         self._require_readable(record.path)
+        return self.follow(record)
+
+    def follow(self, record: R) -> R:
+        """The same as `put`, for what follows from a change: it also reaches a record whose hand edit waits."""
         file = self._files.get(record.path)
         if file is None or file[2] is None:
             raise NotFound(f"{record.path} is no record on this board.")
@@ -120,8 +125,25 @@ class Draft:
         if kind_of(path):
             self._set(path, (self.blob_id(data), row.kind, row.fields, row.remarks, None))
 
+    def adopt(self, path: str, data: bytes | None, base: str | EllipsisType | None = ...) -> None:
+        """Take a hand edit: the working file's bytes, or None where it was deleted.
+
+        `base` is the blob the file came from, where that is not the head's; then the two are merged.
+        """
+        self.found[path] = self._objects.write("blob", data) if data is not None else None
+        if data is None:
+            self._forget(path)
+            return
+        if base is not ... and path in self._files:
+            root = self._objects.blob(base) if base else None
+            data = merging.readable(path, root, data, self.text(path)) or data
+        self.write(path, data)
+
     def remove(self, path: str) -> None:
         self._require_readable(path)
+        self._forget(path)
+
+    def _forget(self, path: str) -> None:
         self.written[path] = None
         self._set(path, None)
 

@@ -53,10 +53,10 @@ def _with_worktree(
     is_moved = False
     try:
         with index.locked(git, token):
-            is_indexed = index.prepare(git, paths, lambda path, staged: None)
+            is_indexed = index.prepare(git, paths, recovery.merged_stage(paths, objects))
             refs.move(store.git, moves, why, (handle,))
             is_moved = True
-            notes = recovery.bring_files(top, paths, objects)
+            notes = recovery.bring_files(store, top, paths, objects)
             if is_indexed:
                 index.install(git)
     except BaseException:

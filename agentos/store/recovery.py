@@ -1,41 +1,90 @@
 """Recovery: what a transaction does to files after its ref has moved, and finishing it for one that died."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentos.store import index, journal, refs, worktree
+from agentos.model import working
+from agentos.store import bases, exchange, index, journal, merging, refs, worktree
 from agentos.store.git import Git, GitFailed
-from agentos.store.journal import Paths
+from agentos.store.journal import Blobs, Paths
 from agentos.store.objects import Objects, blob_id
 
 if TYPE_CHECKING:
     from agentos.store.repository import Store
 
 
-def bring_files(top: Path, paths: Paths, objects: Objects) -> list[str]:
-    """Write each file whose working copy is still what it was; gives a note for each that is not."""
+TRIES = 20
+"""How often a file that is being saved at this very moment is tried again."""
+
+
+def bring_files(store: "Store", top: Path, paths: Paths, objects: Objects) -> list[str]:
+    """Bring the working files to what was committed, merging what a person saved meanwhile.
+
+    Gives a note for each file that was left as it is; where it came from is remembered.
+    """
     notes = []
-    for path, (_, new, found) in paths.items():
-        now = _working(top / path, objects.algorithm)
-        if now == new:
-            continue
-        if now != found or worktree.is_behind_link(top, path):
+    kept = bases.load(store.local)
+    before = dict(kept)
+    for path, blobs in paths.items():
+        if _bring(top, path, blobs, objects):
+            kept.pop(path, None)
+        else:
+            kept.setdefault(path, blobs.found)
             notes.append(f"{path} has edits of yours and was left as it is; the commit has the new version.")
-            continue
-        worktree.write(top, path, objects.blob(new) if new else None)
+    if kept != before:
+        bases.save(store.local, kept)
     return notes
 
 
-def _working(file: Path, algorithm: str) -> str | None:
-    """The blob that a working file is; None for no file, a word that is no blob for what is no plain file."""
-    if file.is_symlink():
-        return "link"
-    try:
-        return blob_id(file.read_bytes(), algorithm)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except IsADirectoryError:
-        return "folder"
+def _bring(top: Path, path: str, blobs: Blobs, objects: Objects) -> bool:
+    """One file; False where it was left alone."""
+    if worktree.is_behind_link(top, path) or (top / path).is_symlink() or (top / path).is_dir():
+        return False
+    after = objects.blob(blobs.after) if blobs.after else None
+    for _ in range(TRIES):
+        now = exchange.read(top / path)
+        wanted: bytes | None
+        if now == after:
+            return True
+        if _is(now, blobs.found, objects):
+            wanted = after
+        elif now is None or after is None or path.endswith(working.PATH):
+            return False
+        else:
+            base = objects.blob(blobs.found) if blobs.found else None
+            merged = merging.readable(path, base, now, after)
+            if merged is None:
+                return False
+            wanted = merged
+        try:
+            exchange.put(top / path, now, wanted)
+            return True
+        except exchange.Surprise:
+            continue
+    return False
+
+
+def _is(data: bytes | None, blob: str | None, objects: Objects) -> bool:
+    return data is None if blob is None else data is not None and blob_id(data, objects.algorithm) == blob
+
+
+def merged_stage(paths: Paths, objects: Objects) -> Callable[[str, str], str | None]:
+    """What to stage where the person has staged a path that a commit changed: both, merged."""
+
+    def merge(path: str, staged: str) -> str | None:
+        old, new, _ = paths[path]
+        if new is None:
+            return None
+        base = objects.blob(old) if old else None
+        data = merging.readable(path, base, objects.blob(staged), objects.blob(new))
+        if data is None:
+            return None
+        oid = objects.write("blob", data)
+        objects.flush()
+        return oid
+
+    return merge
 
 
 def recover(store: "Store", objects: Objects) -> bool:
@@ -54,20 +103,20 @@ def recover(store: "Store", objects: Objects) -> bool:
         index.break_lock(git, entry.lock)
         index.discard(git)
         if entry.worktree and _has(store, entry):
-            _bring(store, git, entry, objects)
+            _roll_forward(store, git, entry, objects)
     journal.clear(book)
     return True
 
 
-def _bring(store: "Store", git: Git, entry: journal.Entry, objects: Objects) -> None:
+def _roll_forward(store: "Store", git: Git, entry: journal.Entry, objects: Objects) -> None:
     """Files and index brought to the journal's commit, where the head still has what it says."""
     assert entry.worktree
     tree = store.refs().tree
     paths = {p: blobs for p, blobs in entry.paths.items() if objects.find(tree, p) == blobs.after}
-    bring_files(Path(entry.worktree), paths, objects)
+    bring_files(store, Path(entry.worktree), paths, objects)
     token = index.token(store.local)
     with index.locked(git, token):
-        if index.prepare(git, paths, lambda path, staged: None):
+        if index.prepare(git, paths, merged_stage(paths, objects)):
             index.install(git)
     token.unlink(missing_ok=True)
 

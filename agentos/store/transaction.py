@@ -12,7 +12,7 @@ from agentos.model import working
 from agentos.model.activity import Activity, Actor
 from agentos.model.changes import Change, diff
 from agentos.model.consequences import consequences
-from agentos.store import adoption, feed, index, page, publication, recovery, refs, snapshot, worktree
+from agentos.store import adoption, bases, feed, index, page, publication, recovery, refs, snapshot, worktree
 from agentos.store.cache import Snapshot
 from agentos.store.draft import Draft
 from agentos.store.lock import board_lock
@@ -98,10 +98,9 @@ class _Attempt:
         taken = adoption.adoptable(store, now, found, edits) if edits else []
         if taken:
             draft = Draft(found.files, now, self.objects, store.person(), self._moment(), waiting)
-            adoption.apply(draft, taken)
-            if draft.before.config.adopt:
-                self._commit(draft, _Words(), found)
-                now = store.refs()
+            adoption.apply(draft, taken, bases.load(store.local), store.prefix)
+            self._commit(draft, _Words(), found)
+            now = store.refs()
         draft = Draft(found.files, now, self.objects, self.by, self._moment(), waiting)
         value = decide(draft)
         commit, changes = self._commit(draft, words, found)
@@ -118,7 +117,7 @@ class _Attempt:
         adoption.number(draft)
         if draft.written:
             for task in consequences(draft.before, draft.board):
-                draft.put(task)
+                draft.follow(task)
             changes = diff(draft.before, draft.board)
         elif draft.moves or feed.is_known(self.store, head):
             self._move_only(draft)

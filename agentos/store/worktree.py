@@ -1,6 +1,5 @@
 """The working tree: which record files differ from the commit, and writing back without harm."""
 
-import contextlib
 import os
 import stat
 import time
@@ -11,7 +10,7 @@ from typing import NamedTuple
 from agentos.errors import Conflict
 from agentos.model.records import kind_of
 from agentos.store.cache import Sig, Snapshot
-from agentos.store.objects import blob_id, write_durably
+from agentos.store.objects import blob_id
 from agentos.store.rows import MAX_FILE, SYMLINK, Row
 from agentos.store.snapshot import FOLDERS, parsed
 
@@ -133,25 +132,3 @@ def _read(file: Path, path: str, found: os.stat_result, oid: str | None, algorit
     if oid is not None and blob_id(data, algorithm) == oid:
         return None
     return HandEdit(path, data, parsed(path, data), mtime)
-
-
-def write(root: Path, path: str, data: bytes | None) -> None:
-    """Bring one working file to these bytes by rename, or remove it with the folders it leaves empty."""
-    file = root / path
-    if data is None:
-        file.unlink(missing_ok=True)
-        for parent in file.parents:
-            if parent == root or parent.name in ("tasks", "agents", "docs", "board"):
-                break
-            try:
-                parent.rmdir()
-            except OSError:
-                break
-        return
-    if not file.parent.is_dir():
-        file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.agentos")
-    write_durably(partial, data)
-    with contextlib.suppress(FileNotFoundError):
-        partial.chmod(stat.S_IMODE(file.lstat().st_mode))
-    partial.replace(file)

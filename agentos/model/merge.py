@@ -1,0 +1,193 @@
+"""The three-way merge of records: fields one by one, lists as sets, boxes one by one, text by lines.
+
+It knows what each field means, so that two edits meet only where they say different things of the same one.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+from agentos.model.records import Status
+
+Fields = Mapping[str, Any]
+
+CONFLICTS = "conflicts"
+"""The field that keeps the other side's value of each true conflict."""
+
+FENCE = "conflict"
+"""The info string of the fenced block that keeps the other side's text."""
+
+_BOX = re.compile(r"^(\s*(?:[-*+]|\d+[.)])[ \t]+)\[([ xX])\](?=\s)")
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What to change in our fields (None removes one), and the other side's value of each true conflict."""
+
+    changes: dict[str, Any]
+    conflicts: dict[str, Any]
+
+
+def fields(base: Fields, ours: Fields, theirs: Fields) -> Merged:
+    """Bring their changes since `base` to our fields.
+
+    Where only one side changed a field, that; lists as sets; maps key by key. `status`: both moved → a
+    send-back out of review wins, else the further along, and `resolution` goes with it. Anything else that
+    both changed differently keeps our value and is a conflict.
+    """
+    changes: dict[str, Any] = {}
+    conflicts: dict[str, Any] = {}
+    for key in dict.fromkeys((*ours, *theirs)):
+        if key == "resolution":
+            continue
+        b, o, t = (side.get(key, _ABSENT) for side in (base, ours, theirs))
+        merged = _value(key, b, o, t)
+        if merged is _ABSENT:
+            changes[key] = None
+        elif merged is not o and merged != o:
+            changes[key] = merged
+        if o not in (b, t) and t != b and merged == o and not _is_settled(key, b, o, t):
+            conflicts[key] = None if t is _ABSENT else t
+    status = changes.get("status", ours.get("status"))
+    winner = theirs if status != ours.get("status") or theirs.get("status") == status else ours
+    resolution = _follow(status, base, ours, theirs, winner)
+    if resolution != ours.get("resolution"):
+        changes["resolution"] = resolution
+    return Merged(changes, conflicts)
+
+
+def _value(key: str, base: Any, ours: Any, theirs: Any) -> Any:
+    """One field's merged value; ours where both changed it and nothing says how they go together."""
+    if theirs in (base, ours):
+        return ours
+    if ours == base:
+        return theirs
+    if key == "status":
+        return _status(base, ours, theirs)
+    known = [side for side in (base, ours, theirs) if side is not _ABSENT]
+    if all(isinstance(side, list) for side in known):
+        return _set(*([] if side is _ABSENT else side for side in (base, ours, theirs)))
+    if all(isinstance(side, Mapping) for side in known) and _ABSENT not in (ours, theirs):
+        inner = fields({} if base is _ABSENT else base, ours, theirs)
+        merged = {**ours, **inner.changes}
+        return {name: value for name, value in merged.items() if value is not None}
+    return ours
+
+
+def _is_settled(key: str, base: Any, ours: Any, theirs: Any) -> bool:
+    """Whether our value stands because the rules say so, and not for want of one."""
+    if key == "status":
+        return True
+    sides = [side for side in (base, ours, theirs) if side is not _ABSENT]
+    if all(isinstance(side, list) for side in sides):
+        return True
+    if all(isinstance(side, Mapping) for side in sides) and _ABSENT not in (ours, theirs):
+        return not fields({} if base is _ABSENT else base, ours, theirs).conflicts
+    return False
+
+
+def _status(base: Any, ours: Any, theirs: Any) -> Any:
+    order = list(Status)
+    if base == Status.REVIEW:
+        back = [side for side in (ours, theirs) if side in order and order.index(side) < order.index(base)]
+        if back:
+            return min(back, key=order.index)
+    ranked = [side for side in (ours, theirs) if side in order]
+    return max(ranked, key=order.index) if len(ranked) == 2 else ours
+
+
+def _follow(status: Any, base: Fields, ours: Fields, theirs: Fields, winner: Fields) -> Any:
+    """The resolution that goes with the merged status: changed on one side, that; else the winner's."""
+    if status != Status.DONE:
+        return None
+    b, o, t = (side.get("resolution") for side in (base, ours, theirs))
+    if t == b:
+        return o if o is not None else t
+    return t if o == b else (winner.get("resolution") or o or t)
+
+
+def _set(base: Sequence[Any], ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
+    """Our list without what they took away, and with what they added at its end."""
+    gone = [item for item in base if item not in theirs]
+    kept = [item for item in ours if item not in gone]
+    return kept + [item for item in theirs if item not in base and item not in ours]
+
+
+# Text ---------------------------------------------------------------------------------------------------
+
+
+def text(base: str, ours: str, theirs: str) -> tuple[str, bool]:
+    """Bring their changes to our text, line by line; gives the text, and whether there was a conflict.
+
+    A box that one side ticked is ticked. What both inserted at one place is kept, ours first. Lines that both
+    changed differently stay ours, with theirs below in a fenced block named `conflict`.
+    """
+    if theirs in (base, ours):
+        return ours, False
+    if ours == base:
+        return theirs, False
+    newline = "\r\n" if "\r\n" in ours else "\n"
+    sides = [side.replace("\r\n", "\n").splitlines(keepends=True) for side in (base, ours, theirs)]
+    merged: list[str] = []
+    is_conflict = False
+    for chunk in _chunks(*sides):
+        lines, clash = _settle(*chunk)
+        merged += lines
+        is_conflict |= clash
+    return "".join(merged).replace("\n", newline), is_conflict
+
+
+Chunk = tuple[list[str], list[str], list[str]]
+
+
+def _chunks(base: list[str], ours: list[str], theirs: list[str]) -> Iterator[Chunk]:
+    """The three texts cut where all agree (boxes aside): the classic diff3 (Khanna et al., 2007)."""
+    plain = [[_BOX.sub(r"\1[ ]", line) for line in side] for side in (base, ours, theirs)]
+    mine = _matches(plain[0], plain[1])
+    other = _matches(plain[0], plain[2])
+    b = o = t = 0
+    for i in range(len(base)):
+        if i in mine and i in other and mine[i] >= o and other[i] >= t:
+            yield base[b:i], ours[o : mine[i]], theirs[t : other[i]]
+            yield [base[i]], [ours[mine[i]]], [theirs[other[i]]]
+            b, o, t = i + 1, mine[i] + 1, other[i] + 1
+    yield base[b:], ours[o:], theirs[t:]
+
+
+def _matches(old: list[str], new: list[str]) -> dict[int, int]:
+    """Which line of `new` each kept line of `old` is."""
+    found = {}
+    for start, other, size in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
+        found.update({start + k: other + k for k in range(size)})
+    return found
+
+
+def _settle(base: list[str], ours: list[str], theirs: list[str]) -> tuple[list[str], bool]:
+    """One chunk: the side that changed it; both insertions; or ours with theirs kept below."""
+    if theirs in (base, ours):
+        return ours, False
+    if ours == base:
+        return theirs, False
+    if len(base) == len(ours) == len(theirs) == 1 and _BOX.match(base[0]):
+        return [_box(base[0], ours[0], theirs[0])], False
+    if not base:
+        fresh = [line for line in theirs if line not in ours or not line.strip()]
+        return [*_ended(ours), *fresh], False
+    ticks = max((len(run) for line in theirs for run in re.findall(r"`+", line)), default=0)
+    fence = "`" * max(3, ticks + 1)
+    return [*_ended(ours), f"{fence}{FENCE}\n", *_ended(theirs), f"{fence}\n"], True
+
+
+def _box(base: str, ours: str, theirs: str) -> str:
+    """A line with a box in which each side's tick counts against the base's."""
+    states = [match[2] if (match := _BOX.match(line)) else " " for line in (base, ours, theirs)]
+    state = states[2] if states[1] == states[0] else states[1]
+    return _BOX.sub(rf"\1[{state}]", ours)
+
+
+def _ended(lines: list[str]) -> list[str]:
+    """The lines with the last one ended, so that more can follow."""
+    return [*lines[:-1], lines[-1] if lines[-1].endswith("\n") else lines[-1] + "\n"] if lines else []
