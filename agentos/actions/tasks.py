@@ -7,9 +7,10 @@ from typing import Any
 from agentos.errors import Invalid, NotFound, Refused, Usage
 from agentos.model import ids, rules
 from agentos.model.markdown import CRITERIA, criteria, tick
-from agentos.model.records import LIST_FIELDS, Resolution, Status, Task
+from agentos.model.records import LIST_FIELDS, Task
 from agentos.model.soundness import cycle
-from agentos.store import codec
+from agentos.model.words import Resolution, Status
+from agentos.store import frontmatter
 from agentos.store.draft import Draft
 
 MOST_TITLE = 500
@@ -106,7 +107,7 @@ def check(draft: Draft, ref: str, number: int, ticked: bool = True) -> Task:
     task = draft.task(ref)
     if draft.by.is_agent:
         raise Refused("An agent can't tick criteria; the runtime does, from what it has seen pass.")
-    page = codec.split(task.path, draft.text(task.path))
+    page = frontmatter.split(task.path, draft.text(task.path))
     boxes = criteria(page.body)
     if not 1 <= number <= len(boxes):
         raise NotFound(f"{task.id} has {len(boxes)} acceptance criteria; there is no number {number}.")

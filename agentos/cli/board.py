@@ -8,7 +8,8 @@ from agentos.cli import context
 from agentos.cli.show import COLOURS
 from agentos.model import rules, working
 from agentos.model.board import Board
-from agentos.model.records import Status, Task
+from agentos.model.records import Task
+from agentos.model.words import Status
 
 app = typer.Typer()
 

@@ -13,7 +13,7 @@ from agentos.actions import setup
 from agentos.cli import context
 from agentos.cli.board import picture
 from agentos.errors import Refused
-from agentos.model.records import Status
+from agentos.model.words import Status
 from agentos.model.working import by_status
 from agentos.orchestrator import planning
 from agentos.orchestrator import tick as ticking

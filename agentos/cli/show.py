@@ -8,7 +8,8 @@ from agentos.cli import context
 from agentos.model import rules
 from agentos.model.activity import short
 from agentos.model.board import Board
-from agentos.model.records import Status, Task
+from agentos.model.records import Task
+from agentos.model.words import Status
 
 COLOURS = {
     Status.INBOX: "bright_black",

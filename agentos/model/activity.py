@@ -14,7 +14,7 @@ from agentos.model.changes import (
     TaskCreated,
     TaskDeleted,
 )
-from agentos.model.records import Resolution, Status
+from agentos.model.words import Resolution, Status
 
 VERBS = {
     "task.created": "created",

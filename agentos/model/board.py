@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from agentos.errors import Invalid
 from agentos.model import ids
-from agentos.model.records import Agent, Config, Document, Message, Record, Task, task_number
+from agentos.model.records import Agent, Config, Document, Message, Record, Task
+from agentos.model.words import task_number
 
 R = TypeVar("R", bound=Record)
 

@@ -2,7 +2,8 @@
 
 from agentos.model.board import Board
 from agentos.model.changes import differing
-from agentos.model.records import Resolution, Status, Task
+from agentos.model.records import Task
+from agentos.model.words import Resolution, Status
 
 
 def consequences(before: Board, after: Board) -> list[Task]:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from agentos.errors import NotFound, Usage
-from agentos.model.records import task_number
+from agentos.model.words import task_number
 
 SLUG_LENGTH = 40
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from agentos.model.records import Status
+from agentos.model.words import Status
 
 Fields = Mapping[str, Any]
 

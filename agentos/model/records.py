@@ -1,13 +1,13 @@
 """The records: frozen values with the fields a file's front matter has, unknown ones included."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
 
 from agentos.errors import Usage
+from agentos.model.words import Resolution, Status, task_number
 
 FORMAT = 1
 """The newest board format this version reads and writes (`format:` in board/config.yml)."""
@@ -30,24 +30,6 @@ Branch = Annotated[str, StringConstraints(pattern=BRANCH)]
 
 Duration = Annotated[str, StringConstraints(pattern=r"^(\d+[smhd]|(\S+\s+){4}\S+)$")]
 """An interval (`30s`, `15m`, `2h`, `1d`) or a cron expression of five fields."""
-
-
-class Status(StrEnum):
-    """The five columns of the board, in order."""
-
-    INBOX = "inbox"
-    ASSIGNED = "assigned"
-    IN_PROGRESS = "in_progress"
-    REVIEW = "review"
-    DONE = "done"
-
-
-class Resolution(StrEnum):
-    """Why a task is done."""
-
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-    DUPLICATE = "duplicate"
 
 
 class Part(BaseModel):
@@ -259,45 +241,3 @@ LIST_FIELDS: dict[str, frozenset[str]] = {
     for kind, record in RECORDS.items()
 }
 """The fields that are lists, by kind: a single value there is read as a list of one."""
-
-
-def task_number(name: str) -> int | None:
-    """The number in a task's file name, or None where the name is not a task's."""
-    head, _, rest = name.partition("-")
-    digits, _, slug = rest.partition("-")
-    return int(digits) if head == "TASK" and slug and digits.isascii() and digits.isdigit() else None
-
-
-def kind_of(path: str) -> str | None:
-    """The kind of record that lives at this path from the board's root, or None.
-
-    A file under `agents/` or `docs/` is a record only if its fields say so; this names the candidate.
-    """
-    if path.rpartition("/")[2].startswith("."):
-        return None
-    match path.split("/"):
-        case ["board", "config.yml"]:
-            return "config"
-        case ["board", "tasks", name] if name.endswith(".md"):
-            return "task"
-        case ["board", "archive", _, name] if name.endswith(".md"):
-            return "task"
-        case ["board", "messages", _, name] if name.endswith(".md"):
-            return "message"
-        case ["board", "inbox", name] if name.endswith(".md"):
-            return "inbox"
-        case ["agents", name] if name.endswith(".md"):
-            return "agent"
-        case ["docs", *_, name] if name.endswith(".md"):
-            return "document"
-        case _:
-            return None
-
-
-def is_record(kind: str, path: str, fields: Mapping[str, Any]) -> bool:
-    """Whether a readable file of this candidate kind is a record (see DESIGN.md, section 2)."""
-    if kind == "agent":
-        return fields.get("name") == PurePosixPath(path).stem
-    if kind == "document":
-        return "type" in fields
-    return True

@@ -8,7 +8,8 @@ from agentos.errors import Refused
 from agentos.model import times
 from agentos.model.board import Board
 from agentos.model.ids import slugify
-from agentos.model.records import Agent, Status, Task
+from agentos.model.records import Agent, Task
+from agentos.model.words import Status
 
 RUNNERS = ("rules", "simulated")
 """The runners this version has; `rules` is the orchestrator's own and does no tasks."""

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from agentos.model import rules, soundness, times
 from agentos.model.activity import Activity
 from agentos.model.board import Board, Problem
-from agentos.model.records import Agent, Status, Task
+from agentos.model.records import Agent, Task
+from agentos.model.words import Status
 
 PATH = "WORKING.md"
 TITLE = "# Mission Control - Working State"

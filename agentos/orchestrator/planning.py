@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from agentos.actions import tasks
-from agentos.model.records import Resolution, Status
+from agentos.model.words import Resolution, Status
 from agentos.orchestrator.roadmap import Plan, Step, parse
 from agentos.store.draft import Draft
 

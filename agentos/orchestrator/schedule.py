@@ -10,7 +10,8 @@ from pathlib import Path
 
 from agentos.model import rules, times
 from agentos.model.board import Board
-from agentos.model.records import Agent, Status
+from agentos.model.records import Agent
+from agentos.model.words import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from datetime import timedelta
 from agentos.errors import AgentOSError
 from agentos.model import times
 from agentos.model.activity import Actor, events, sentence
-from agentos.model.records import Status, Task
+from agentos.model.records import Task
 from agentos.model.rules import Assignment
+from agentos.model.words import Status
 from agentos.runtime import outbox
 from agentos.runtime.runners import RUNNERS, Work
 from agentos.store import claims

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from agentos.actions import messages, tasks
-from agentos.model.records import Status
 from agentos.model.rules import SIMULATED
+from agentos.model.words import Status
 from agentos.store.draft import Draft
 
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 from agentos.model.board import Problem
-from agentos.model.records import Config, task_number
+from agentos.model.records import Config
+from agentos.model.words import task_number
 from agentos.store import codec, frontmatter, index
 from agentos.store.cache import Snapshot
 from agentos.store.draft import Draft
@@ -93,7 +94,7 @@ def number(draft: Draft) -> None:
     for name in [name for name in draft.board.tasks if task_number(name) is None]:
         task = draft.board.tasks[name]
         data = draft.text(task.path)
-        page = codec.split(task.path, data)
+        page = frontmatter.split(task.path, data)
         if "title" not in page.fields() and not re.search(r"^#{1,6}[ \t]", page.body, re.MULTILINE):
             data = codec.edit(task.path, data, {"title": task.title})
         draft.remove(task.path)
@@ -102,5 +103,5 @@ def number(draft: Draft) -> None:
 
 def locate(problem: Problem, data: bytes) -> Problem:
     """The problem with the line at which its field stands."""
-    page = codec.split(problem.path, data)
+    page = frontmatter.split(problem.path, data)
     return dataclasses.replace(problem, line=frontmatter.lines(page).get(problem.field, 1))

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agentos.model.records import LIST_FIELDS, RECORDS, Record, is_record, kind_of
+from agentos.model.records import LIST_FIELDS, RECORDS, Record
+from agentos.model.words import is_record, kind_of
 from agentos.store import frontmatter
 from agentos.store.fields import Unreadable
 from agentos.store.frontmatter import Page
@@ -25,18 +26,13 @@ _LOOKS_LIKE_RECORD = {"agent": "agentos:", "document": "type:"}
 _BODY_MARKERS = re.compile(r"^<{7} .*?^={7}\r?$.*?^>{7} ", re.MULTILINE | re.DOTALL)
 
 
-def split(path: str, data: bytes) -> Page:
-    """The file's parts; the config is all front matter."""
-    return frontmatter.split(data, yaml_only=path == "board/config.yml")
-
-
 def row(path: str, data: bytes) -> Row:
     """The row for a file at `path` from the board's root."""
     kind = kind_of(path)
     if kind is None:
         return NO_RECORD
     try:
-        page = split(path, data)
+        page = frontmatter.split(path, data)
         fields = page.fields()
     except Unreadable as error:
         return _unreadable(kind, data, error)
@@ -68,7 +64,7 @@ def edit(path: str, data: bytes, changes: dict[str, Any]) -> bytes:
     """The file with these fields set and nothing else changed."""
     kind = kind_of(path)
     order = FIELD_ORDER[kind] if kind else ()
-    return split(path, data).with_fields(changes, order).data
+    return frontmatter.split(path, data).with_fields(changes, order).data
 
 
 def _normalise(kind: str, path: str, fields: dict[str, Any], page: Page) -> None:

@@ -12,7 +12,8 @@ from agentos.errors import Invalid, NotFound
 from agentos.model import ids, times
 from agentos.model.activity import Actor
 from agentos.model.board import Board, Problem
-from agentos.model.records import RECORDS, Record, Task, kind_of
+from agentos.model.records import RECORDS, Record, Task
+from agentos.model.words import kind_of
 from agentos.store import codec, merging
 from agentos.store.cache import File, Snapshot
 from agentos.store.objects import Objects, blob_id
@@ -97,7 +98,7 @@ class Draft:
         return self.follow(record)
 
     def follow(self, record: R) -> R:
-        """The same as `put`, for what follows from a change: it also reaches a record whose hand edit waits."""
+        """Like `put`, for what follows from a change: it also reaches a record whose hand edit waits."""
         file = self._files.get(record.path)
         if file is None or file[2] is None:
             raise NotFound(f"{record.path} is no record on this board.")

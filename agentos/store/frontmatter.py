@@ -1,6 +1,6 @@
 """Files as bytes: front matter and body taken apart and put together, byte for byte.
 
-The law of this module: `split(data).data == data` for everything that `split` accepts.
+The law of this module: `split(path, data).data == data` for everything that `split` accepts.
 """
 
 import re
@@ -11,6 +11,8 @@ from typing import Any
 from agentos.store import fields, splice
 from agentos.store.fields import Unreadable
 from agentos.store.rows import MAX_FILE
+
+CONFIG = "board/config.yml"
 
 MAX_HEAD = 64 << 10
 
@@ -75,14 +77,14 @@ def decode(data: bytes) -> str:
         raise Unreadable(line, f"not UTF-8 (byte 0x{data[error.start]:02x})") from None
 
 
-def split(data: bytes, yaml_only: bool = False) -> Page:
-    """A file's parts; `yaml_only` for a file that is all front matter (board/config.yml).
+def split(path: str, data: bytes) -> Page:
+    """The parts of the file at `path` from the board's root; the config is all front matter.
 
     Raises Unreadable where the bytes are not text, or a fence is opened and not closed.
     """
     text = decode(data)
     start = 1 if text.startswith(_BOM) else 0
-    if yaml_only:
+    if path == CONFIG:
         page = Page(text[:start], text[start:], "", "")
     elif not text.startswith("---", start):
         return Page(text[:start], "", "", text[start:])

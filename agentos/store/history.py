@@ -7,7 +7,7 @@ from typing import Any
 from agentos.model import activity as said
 from agentos.model.activity import Activity, Event
 from agentos.model.changes import diff
-from agentos.model.records import kind_of
+from agentos.model.words import kind_of
 from agentos.store import codec
 from agentos.store.cache import File
 from agentos.store.git import Git

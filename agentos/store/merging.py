@@ -3,8 +3,7 @@
 import dataclasses
 
 from agentos.model import merge
-from agentos.model.records import kind_of
-from agentos.store import codec
+from agentos.store import frontmatter
 from agentos.store.fields import Unreadable
 
 
@@ -18,16 +17,15 @@ def files(path: str, base: bytes | None, ours: bytes, theirs: bytes) -> bytes:
         return ours
     if ours == base:
         return theirs
-    mine, other = codec.split(path, ours), codec.split(path, theirs)
-    root = codec.split(path, base or b"")
+    mine, other = frontmatter.split(path, ours), frontmatter.split(path, theirs)
+    root = frontmatter.split(path, base or b"")
     merged = merge.fields(root.fields(), mine.fields(), other.fields())
     changes = dict(merged.changes)
     if merged.conflicts:
         earlier = mine.fields().get(merge.CONFLICTS) or {}
         changes[merge.CONFLICTS] = {**earlier, **merged.conflicts}
     body, _ = merge.text(root.body, mine.body, other.body)
-    kind = kind_of(path)
-    page = mine.with_fields(changes, codec.FIELD_ORDER[kind] if kind else ()) if changes else mine
+    page = mine.with_fields(changes, list(other.fields())) if changes else mine
     return dataclasses.replace(page, body=body).data
 
 

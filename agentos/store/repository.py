@@ -127,9 +127,10 @@ class Store:
 
     def body(self, record: Record, at: str | None = None) -> str:
         """The Markdown below a record's front matter."""
-        from agentos.store import codec
 
-        return codec.split(record.path, self.text(record.path, at).encode()).body.lstrip("\r\n")
+        from agentos.store import frontmatter
+
+        return frontmatter.split(record.path, self.text(record.path, at).encode()).body.lstrip("\r\n")
 
     def activities(self, limit: int, at: str | None = None, paths: Sequence[str] = ()) -> list[Activity]:
         """The last activities, newest first; of some records where their paths are given."""
@@ -151,9 +152,9 @@ class Store:
         return [self._locate(p, at) if not p.line else p for p in problems]
 
     def _locate(self, problem: Problem, at: str | None) -> Problem:
-        from agentos.store import codec, frontmatter
+        from agentos.store import frontmatter
 
-        page = codec.split(problem.path, self.text(problem.path, at).encode())
+        page = frontmatter.split(problem.path, self.text(problem.path, at).encode())
         line = frontmatter.lines(page).get(problem.field, 1)
         return Problem(problem.path, line, problem.reason, problem.is_fatal, problem.field)
 
@@ -223,13 +224,13 @@ def _prefix(start: Path, top: Path, local: Mapping[str, str]) -> str:
 
 def _configured_branch(found: Git, prefix: str) -> str | None:
     """The branch that the working tree's config names; a config that can't be read names none."""
-    from agentos.store import codec
+    from agentos.store import frontmatter
     from agentos.store.fields import Unreadable
 
     assert found.work_tree is not None
     try:
         data = (found.work_tree / prefix / "board" / "config.yml").read_bytes()
-        value = codec.split("board/config.yml", data).fields().get("branch")
+        value = frontmatter.split("board/config.yml", data).fields().get("branch")
     except (OSError, Unreadable):
         return None
     return value if isinstance(value, str) else None

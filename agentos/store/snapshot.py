@@ -8,7 +8,8 @@ from typing import Any
 
 from agentos.errors import Invalid
 from agentos.model.board import Board, Problem, Table, duplicates
-from agentos.model.records import FORMAT, RECORDS, Config, Record, kind_of, task_number
+from agentos.model.records import FORMAT, RECORDS, Config, Record
+from agentos.model.words import kind_of, task_number
 from agentos.store import cache
 from agentos.store.cache import File, Snapshot, uncollected
 from agentos.store.git import Git, GitFailed

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentos.errors import Conflict
-from agentos.model.records import kind_of
+from agentos.model.words import kind_of
 from agentos.store.cache import Sig, Snapshot
 from agentos.store.objects import blob_id
 from agentos.store.rows import MAX_FILE, SYMLINK, Row

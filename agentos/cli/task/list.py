@@ -6,7 +6,8 @@ import typer
 
 from agentos.cli import context, show
 from agentos.model import rules
-from agentos.model.records import Status, Task
+from agentos.model.records import Task
+from agentos.model.words import Status
 
 app = typer.Typer()
 

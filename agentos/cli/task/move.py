@@ -7,7 +7,7 @@ import typer
 from agentos.actions import tasks
 from agentos.cli import context
 from agentos.cli.task.ref import Ref
-from agentos.model.records import Resolution, Status
+from agentos.model.words import Resolution, Status
 
 app = typer.Typer()
 

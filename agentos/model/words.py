@@ -1,0 +1,66 @@
+"""The words that names and fields are made of; light, so that git's merge driver starts fast."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Any
+
+
+class Status(StrEnum):
+    """The five columns of the board, in order."""
+
+    INBOX = "inbox"
+    ASSIGNED = "assigned"
+    IN_PROGRESS = "in_progress"
+    REVIEW = "review"
+    DONE = "done"
+
+
+class Resolution(StrEnum):
+    """Why a task is done."""
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    DUPLICATE = "duplicate"
+
+
+def task_number(name: str) -> int | None:
+    """The number in a task's file name, or None where the name is not a task's."""
+    head, _, rest = name.partition("-")
+    digits, _, slug = rest.partition("-")
+    return int(digits) if head == "TASK" and slug and digits.isascii() and digits.isdigit() else None
+
+
+def kind_of(path: str) -> str | None:
+    """The kind of record that lives at this path from the board's root, or None.
+
+    A file under `agents/` or `docs/` is a record only if its fields say so; this names the candidate.
+    """
+    if path.rpartition("/")[2].startswith("."):
+        return None
+    match path.split("/"):
+        case ["board", "config.yml"]:
+            return "config"
+        case ["board", "tasks", name] if name.endswith(".md"):
+            return "task"
+        case ["board", "archive", _, name] if name.endswith(".md"):
+            return "task"
+        case ["board", "messages", _, name] if name.endswith(".md"):
+            return "message"
+        case ["board", "inbox", name] if name.endswith(".md"):
+            return "inbox"
+        case ["agents", name] if name.endswith(".md"):
+            return "agent"
+        case ["docs", *_, name] if name.endswith(".md"):
+            return "document"
+        case _:
+            return None
+
+
+def is_record(kind: str, path: str, fields: Mapping[str, Any]) -> bool:
+    """Whether a readable file of this candidate kind is a record (see DESIGN.md, section 2)."""
+    if kind == "agent":
+        return fields.get("name") == PurePosixPath(path).stem
+    if kind == "document":
+        return "type" in fields
+    return True
