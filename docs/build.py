@@ -91,7 +91,7 @@ def _demo(place: Path) -> Store:
         config.write("[user]\n\tname = Ada Lovelace\n\temail = ada@example.com\n")
     store, _ = clone.set_up(place, env, lambda: datetime(2026, 2, 2, 10, 30, tzinfo=UTC), "main")
     person = store.person()
-    transact(store, lambda d: setup.init(d, "main", "full", "simulated", lambda path: False), person)
+    transact(store, lambda d: setup.init(d, "main", "full", "simulated", lambda path: None), person)
     plan = planning.read(ROADMAP.read_text())
     transact(store, lambda d: planning.apply(d, plan, "roadmap.md"), person)
     for _ in range(23):

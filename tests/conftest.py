@@ -86,7 +86,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store, _ = clone.set_up(root, os.environ, Clock(), None)
     transact(
         store,
-        lambda draft: setup.init(draft, store.branch, "core", "simulated", lambda path: False),
+        lambda draft: setup.init(draft, store.branch, "core", "simulated", lambda path: None),
         store.person(),
         subject="agentos init: a board",
     )

@@ -1,10 +1,11 @@
 """The semantic merge, and where a transaction uses it."""
 
+from conftest import Scratch
+
 from agentos.actions import tasks
 from agentos.model import merge
 from agentos.model.activity import Actor
 from agentos.store import merging
-from conftest import Scratch
 
 TECHNICAL = Actor("technical", is_agent=True)
 PATH = "board/tasks/TASK-001-a.md"
@@ -90,4 +91,23 @@ def test_an_edit_that_could_not_be_read_is_merged_from_its_own_base(scratch: Scr
     scratch.act(lambda d: None)
     task = scratch.store.board().task("1")
     assert (task.title, task.priority, task.status) == ("Make a login", 2, "review")
+    assert scratch.git("status", "--porcelain") == ""
+
+
+def test_git_merge_joins_two_branches_field_by_field(scratch: Scratch) -> None:
+    scratch.act(lambda d: tasks.add(d, "Add a login", labels=["a"], criteria=["one", "two"]))
+    scratch.git("switch", "-qc", "side")
+    path = "board/tasks/TASK-001-add-a-login.md"
+    base = scratch.read(path)
+    scratch.write(path, base.replace("priority: 3", "priority: 1").replace("[ ] one", "[x] one"))
+    scratch.git("commit", "-qam", "theirs")
+    scratch.git("switch", "-q", "main")
+    scratch.act(lambda d: tasks.edit(d, "1", {"title": "Add a better login"}, add_to={"labels": ["b"]}))
+    scratch.act(lambda d: tasks.check(d, "1", 2))
+    scratch.git("merge", "-q", "side")
+    text = scratch.read(path)
+    assert "title: Add a better login\n" in text
+    assert "priority: 1\n" in text
+    assert "labels: [a, b]\n" in text
+    assert "- [x] one\n- [x] two\n" in text
     assert scratch.git("status", "--porcelain") == ""

@@ -7,6 +7,7 @@ from agentos.actions.teams import TEAMS
 from agentos.errors import Usage
 from agentos.model.records import FORMAT, Document
 from agentos.store.draft import Draft
+from agentos.store.driver import ATTRIBUTES
 from agentos.store.fields import dump
 
 _CONFIG = """\
@@ -23,8 +24,10 @@ _PROTOCOL = """\
 """
 
 
-def init(draft: Draft, branch: str, team: str, runner: str | None, exists: Callable[[str], bool]) -> None:
-    """The files of a new board. `exists` says which paths are taken in the working tree; those are left."""
+def init(
+    draft: Draft, branch: str, team: str, runner: str | None, present: Callable[[str], bytes | None]
+) -> None:
+    """The files of a new board. `present` gives what a path of the working tree holds; that is left."""
     if team not in TEAMS:
         raise Usage(f"There is no team {team!r}; there are {', '.join(TEAMS)}.")
     person = draft.by
@@ -32,14 +35,17 @@ def init(draft: Draft, branch: str, team: str, runner: str | None, exists: Calla
     settings = {"format": FORMAT, "branch": branch, "people": people}
     draft.write("board/config.yml", (_CONFIG + dump(settings)).encode())
     draft.write("board/tasks/.gitkeep", b"")
+    attributes = present(".gitattributes") or b""
+    if ATTRIBUTES.encode() not in attributes:
+        draft.write(".gitattributes", attributes + ATTRIBUTES.encode())
     for member in TEAMS[team]:
-        if exists(f"agents/{member.name}.md") or draft.board.is_name_taken(member.name):
+        if present(f"agents/{member.name}.md") is not None or draft.board.is_name_taken(member.name):
             continue
         own = "rules" if member.name == "orchestrator" else runner
         settings = {"role": member.role, "capabilities": list(member.capabilities)}
         settings |= {"runner": own} if own else {}
         description = f"{member.role}."
         agents.add(draft, member.name, body=member.instructions, description=description, agentos=settings)
-    if not exists("docs/team.md"):
+    if present("docs/team.md") is None:
         document = {"title": "How this team works", "type": "protocol", "created_by": person.name}
         draft.create(Document.at("docs/team.md", document | {"created": draft.stamp}), _PROTOCOL)

@@ -73,7 +73,7 @@ def _prepare(place: Path) -> Store:
     person = store.person()
     transact(
         store,
-        lambda draft: setup.init(draft, store.branch, "full", "simulated", lambda path: False),
+        lambda draft: setup.init(draft, store.branch, "full", "simulated", lambda path: None),
         person,
         subject="agentos init: a board",
     )

@@ -44,12 +44,13 @@ def init(
     root = store.git.work_tree / store.prefix if store.git.work_tree else folder
     on_branch = store.refs().worktree is not None
 
-    def exists(path: str) -> bool:
-        return on_branch and (root / path).exists()
+    def present(path: str) -> bytes | None:
+        file = root / path
+        return file.read_bytes() if on_branch and file.is_file() else None
 
     result = transact(
         store,
-        lambda draft: setup.init(draft, store.branch, team, runner, exists),
+        lambda draft: setup.init(draft, store.branch, team, runner, present),
         store.person(),
         subject="agentos init: a board",
     )

@@ -6,6 +6,8 @@ The one place where GitPython is used: it makes repositories. Everything after t
 
 import json
 import re
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -65,7 +67,15 @@ def set_up(
     partial = store.local / "clone.new"
     write_durably(partial, (json.dumps(record, indent=2) + "\n").encode())
     partial.replace(store.local / "clone.json")
+    _install_driver(found)
     return Store(found, prefix, branch, clock, record), has_board
+
+
+def _install_driver(found: Git) -> None:
+    """Tell git how to merge records; `.gitattributes` names the driver, each clone says what it is."""
+    command = f"{shlex.quote(sys.executable)} -m agentos.store.driver %O %A %B %P"
+    found.run("config", "merge.agentos.name", "AgentOS records, field by field")
+    found.run("config", "merge.agentos.driver", command)
 
 
 def _has_tasks(store: Store) -> bool:
