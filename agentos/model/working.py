@@ -36,7 +36,7 @@ def render(
     lines.append("## Recent Activity")
     lines += [activity_line(activity) for activity in activities[:MOST_ACTIVITIES]]
     if problems:
-        lines += ["", "## Problems", *(f"- {_flat(str(problem))}" for problem in problems)]
+        lines += ["", "## Problems", *(f"- {flat(str(problem))}" for problem in problems)]
     return "\n".join(lines) + "\n"
 
 
@@ -67,7 +67,7 @@ def in_order(board: Board, tasks: Sequence[Task], now: datetime) -> list[Task]:
 
 def task_line(task: Task, board: Board, name: str) -> str:
     """`- [TASK-003] @agent:technical:main - Implement user authentication`."""
-    title = _flat(task.title)
+    title = flat(task.title)
     if not task.is_open:
         mark = "✅" if task.is_completed else f"❌ {task.resolution}"
         simulated = " (simulated)" if rules.SIMULATED in task.labels else ""
@@ -83,7 +83,7 @@ def _handle(board: Board, name: str) -> str:
 def agent_line(board: Board, agent: Agent) -> str:
     """`- agent:sales:main [IDLE] - Awaiting new leads`."""
     state, note = agent_state(board, agent)
-    return f"- {agent.session_key} [{state}] - {_flat(note)}"
+    return f"- {agent.session_key} [{state}] - {flat(note)}"
 
 
 def agent_state(board: Board, agent: Agent) -> tuple[str, str]:
@@ -103,7 +103,7 @@ def agent_state(board: Board, agent: Agent) -> tuple[str, str]:
 
 def activity_line(activity: Activity) -> str:
     """`- 10:30 - agent:technical:main completed TASK-007`."""
-    return f"- {activity.time.astimezone(UTC):%H:%M} - {_flat(activity.actor)} {_flat(activity.text)}"
+    return f"- {activity.time.astimezone(UTC):%H:%M} - {flat(activity.actor)} {flat(activity.text)}"
 
 
 def all_problems(board: Board) -> list[Problem]:
@@ -120,6 +120,6 @@ def last_updated(text: str) -> datetime | None:
         return None
 
 
-def _flat(text: str) -> str:
+def flat(text: str) -> str:
     """On one line, whatever the text was."""
     return " ".join(re.sub(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+", " ", text).split())

@@ -51,11 +51,14 @@ def waiting(edits: Sequence[HandEdit]) -> dict[str, Problem]:
     return found
 
 
+def is_on(found: Snapshot) -> bool:
+    """Whether hand edits are committed for the person (`adopt:` in the config)."""
+    config = found.files.get("board/config.yml")
+    return not config or config[2] is None or Config.from_row("board/config.yml", config[2]).adopt
+
+
 def adoptable(store: Store, now: Refs, found: Snapshot, edits: Sequence[HandEdit]) -> list[HandEdit]:
     """The edits to commit now: readable, not staged by the person, not ignored by git."""
-    config = found.files.get("board/config.yml")
-    if config and config[2] is not None and not Config.from_row("board/config.yml", config[2]).adopt:
-        return []
     bad = waiting(edits)
     ready = [edit for edit in edits if edit.path not in bad]
     if not ready or now.worktree is None:

@@ -71,6 +71,10 @@ class Draft:
     def stamp(self) -> str:
         return times.stamp(self.now.replace(microsecond=0))
 
+    def keep(self, data: bytes) -> None:
+        """Have these bytes in the object store, so that a merge can be made from them later."""
+        self._objects.write("blob", data)
+
     def token(self) -> str:
         """Four random characters, for names that must differ."""
         return "".join(secrets.choice(_TOKEN) for _ in range(4))

@@ -1,7 +1,7 @@
 """Transactions: read, decide, write and commit under the lock; all or nothing."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -10,14 +10,29 @@ from agentos.errors import Conflict
 from agentos.model import activity as said
 from agentos.model import working
 from agentos.model.activity import Activity, Actor
+from agentos.model.board import Problem
 from agentos.model.changes import Change, diff
 from agentos.model.consequences import consequences
-from agentos.store import adoption, bases, feed, index, page, publication, recovery, refs, snapshot, worktree
+from agentos.store import (
+    adoption,
+    bases,
+    feed,
+    handpage,
+    index,
+    page,
+    publication,
+    recovery,
+    refs,
+    snapshot,
+    worktree,
+)
 from agentos.store.cache import Snapshot
 from agentos.store.draft import Draft
 from agentos.store.lock import board_lock
 from agentos.store.objects import Objects
+from agentos.store.refs import Refs
 from agentos.store.repository import Store
+from agentos.store.worktree import HandEdit
 
 T = TypeVar("T")
 Decide = Callable[[Draft], T]
@@ -95,17 +110,30 @@ class _Attempt:
         found = snapshot.read(store.git, self.objects, now.tree, store.prefix, store.local / "cache")
         edits = adoption.settled(store, now, found, self.objects, patience)
         waiting = adoption.waiting(edits)
-        taken = adoption.adoptable(store, now, found, edits) if edits else []
-        if taken:
-            draft = Draft(found.files, now, self.objects, store.person(), self._moment(), waiting)
-            adoption.apply(draft, taken, bases.load(store.local), store.prefix)
-            self._commit(draft, _Words(), found)
+        if adoption.is_on(found) and self._adopt(now, found, edits, waiting):
             now = store.refs()
         draft = Draft(found.files, now, self.objects, self.by, self._moment(), waiting)
         value = decide(draft)
         commit, changes = self._commit(draft, words, found)
         found.save(store.local / "cache")
         return Result(value, commit, tuple(changes), tuple(self.notes))
+
+    def _adopt(
+        self, now: Refs, found: Snapshot, edits: Sequence[HandEdit], waiting: Mapping[str, Problem]
+    ) -> bool:
+        """Commit what the person saved, in their name; gives whether there was anything."""
+        store = self.store
+        taken = adoption.adoptable(store, now, found, edits) if edits else []
+        written = handpage.find(store, now, self.objects)
+        if not taken and written is None:
+            return False
+        draft = Draft(found.files, now, self.objects, store.person(), self._moment(), waiting)
+        adoption.apply(draft, taken, bases.load(store.local), store.prefix)
+        if written is not None:
+            self.notes += handpage.apply(draft, written)
+        if not draft.written and written is not None:
+            handpage.put_back(store, now, self.objects, written)
+        return self._commit(draft, _Words(), found)[0] is not None
 
     def _moment(self) -> datetime:
         return self.store.clock().astimezone(UTC)

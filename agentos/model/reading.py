@@ -1,0 +1,152 @@
+"""WORKING.md read back: what a person wrote on the page, as edits of tasks."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from agentos.errors import Usage
+from agentos.model import merge, times, working
+from agentos.model.board import Board
+from agentos.model.records import Task
+from agentos.model.words import Status
+
+_SECTIONS = {status.name: status for status in Status}
+_LINE = re.compile(
+    r"^[-*][ \t]+(?:\[([^\]\s]+)\][ \t]*)?((?:@[\w:-]+[ \t]+)*@[\w:-]+[ \t]+-[ \t]+)?(.*?)[ \t]*$"
+)
+_MARK = re.compile(r"[ \t]+(?:✅|❌ \w+)(?: \(simulated\))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One task's line: the name in its bracket (empty for a new one), its section, who, and its title."""
+
+    name: str
+    status: Status
+    assignees: tuple[str, ...]
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A page taken apart: the moment it names as its own, its lines, and the brackets found twice."""
+
+    updated: datetime | None
+    lines: Mapping[str, Line]
+    fresh: tuple[Line, ...]
+    doubled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """What a page asks for: tasks as they shall be, new lines, and what is refused, in words."""
+
+    changed: tuple[Task, ...]
+    added: tuple[Line, ...]
+    refused: tuple[str, ...]
+
+
+def parse(text: str) -> Sheet:
+    """The task lines of a page; whatever else stands on it is not read."""
+    lines: dict[str, Line] = {}
+    fresh: list[Line] = []
+    doubled: list[str] = []
+    for line in _lines(text):
+        if not line.name:
+            fresh.append(line)
+        elif line.name in lines:
+            doubled.append(line.name)
+        else:
+            lines[line.name] = line
+    return Sheet(working.last_updated(text), lines, tuple(fresh), tuple(doubled))
+
+
+def _lines(text: str) -> Iterator[Line]:
+    status: Status | None = None
+    inside = False
+    for raw in text.splitlines():
+        if raw.startswith("## "):
+            inside = raw.strip() == "## Current Tasks"
+            status = None
+        elif raw.startswith("### "):
+            status = _SECTIONS.get(raw[4:].strip()) if inside else None
+        elif status is not None and (match := _LINE.match(raw)) and (match[1] or match[3]):
+            handles = (match[2] or "").removesuffix("- ").rstrip(" \t-").split()
+            title = _MARK.sub("", match[3])
+            yield Line(match[1] or "", status, tuple(_member(h) for h in handles), title)
+
+
+def _member(handle: str) -> str:
+    """@agent:technical:main as technical."""
+    return handle.removeprefix("@").removeprefix("agent:").removesuffix(":main")
+
+
+def edits(board: Board, base: Sheet, edited: Sheet) -> Edits:
+    """What was written since `base`, merged with what the board says now.
+
+    A removed line removes nothing. A line found twice, a name nobody has, and a value that was changed on the
+    board as well are refused.
+    """
+    refused = [f"{name} stands on the page twice" for name in edited.doubled]
+    changed = []
+    names = _names(board)
+    for name, line in edited.lines.items():
+        before = base.lines.get(name)
+        if before == line or name in edited.doubled:
+            continue
+        task = board.tasks.get(names.get(name, ""))
+        if task is None or task.id in board.held:
+            refused.append(f"{name} can't be read" if task else f"{name} is no task of this board")
+            continue
+        after, why = _merged(board, task, before, line)
+        refused += why
+        if after != task:
+            changed.append(after)
+    added = []
+    for line in edited.fresh:
+        unknown = [name for name in line.assignees if not board.is_name_taken(name)]
+        refused += [f"nobody is called {name}, so {line.title!r} was not added" for name in unknown]
+        if not unknown and not _is_there(board, line, edited):
+            added.append(line)
+    return Edits(tuple(changed), tuple(added), tuple(refused))
+
+
+def _names(board: Board) -> dict[str, str]:
+    """Each name that a bracket may have, short or whole, with the task's identity."""
+    names = {name: name for name in board.tasks}
+    for name, task in board.tasks.items():
+        if task.number not in board.shared_numbers:
+            names[task.short] = name
+    return names
+
+
+def _merged(board: Board, task: Task, before: Line | None, line: Line) -> tuple[Task, list[str]]:
+    """The task with what its line says, by the merge of records."""
+    unknown = [name for name in line.assignees if not board.is_name_taken(name)]
+    if unknown:
+        return task, [f"nobody is called {unknown[0]}, so {task.short} stays as it is"]
+    now = _fields(working.flat(task.title), task.status, task.assignees)
+    then = _fields(before.title, before.status, before.assignees) if before else now
+    shows = line.status is not Status.DONE and (before is None or before.status is not Status.DONE)
+    who = line.assignees if shows else tuple(then["assignees"])
+    merged = merge.fields(then, now, _fields(line.title, line.status, who))
+    why = [f"the {key} of {task.short} was changed on the board as well" for key in merged.conflicts]
+    changes = {key: value for key, value in merged.changes.items() if key != "resolution"}
+    try:
+        return (task.replace(**changes) if changes else task), why
+    except Usage as error:
+        return task, [*why, str(error)]
+
+
+def _fields(title: str, status: Status, assignees: tuple[str, ...]) -> dict[str, Any]:
+    return {"title": title, "status": str(status), "assignees": list(assignees)}
+
+
+def _is_there(board: Board, line: Line, edited: Sheet) -> bool:
+    """Whether a new line was taken up before: an editor saves its buffer again and again."""
+    since = times.stamp(edited.updated) if edited.updated else ""
+    return any(
+        task.title == line.title and (task.created or "") >= since[:19] for task in board.tasks.values()
+    )

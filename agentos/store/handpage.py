@@ -1,0 +1,100 @@
+"""WORKING.md as a person saved it: read against the version it came from, and put into a draft."""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from agentos.model import reading, working
+from agentos.model.reading import Sheet
+from agentos.model.records import Task
+from agentos.store import exchange, index
+from agentos.store.draft import Draft
+from agentos.store.git import Git
+from agentos.store.objects import Objects, blob_id
+from agentos.store.refs import Refs
+from agentos.store.repository import Store
+from agentos.store.worktree import QUIET
+
+VERSIONS = 200
+"""How many versions of the page are looked through for the one that an editor's buffer came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandPage:
+    """An edited page: its bytes, what it says, and the version it came from (None: not in history)."""
+
+    data: bytes
+    edited: Sheet
+    base: Sheet | None
+
+
+def find(store: Store, now: Refs, objects: Objects) -> HandPage | None:
+    """The page in the working tree, if it is not the head's and has been left alone for a moment."""
+    root = store.root(now)
+    committed = objects.find(now.tree, store.prefix + working.PATH)
+    if root is None or committed is None:
+        return None
+    file = root / working.PATH
+    if file.is_symlink() or not file.is_file():
+        return None
+    data = exchange.read(file) or b""
+    if blob_id(data, objects.algorithm) == committed:
+        return None
+    if time.time() - file.stat().st_mtime < QUIET:
+        time.sleep(QUIET)
+        if exchange.read(file) != data:
+            return None
+    edited = reading.parse(data.decode(errors="replace"))
+    git = store.git_at(now.worktree) if now.worktree else store.git
+    if _is_staged(git, store, committed):
+        return None
+    return HandPage(data, edited, _base(store, now, objects, edited.updated))
+
+
+def _is_staged(git: Git, store: Store, committed: str) -> bool:
+    path = store.prefix + working.PATH
+    return index.entries(git, [path]).get(path) != committed
+
+
+def _base(store: Store, now: Refs, objects: Objects, updated: datetime | None) -> Sheet | None:
+    """The version of the page that calls this moment its own: the head's, or one from history."""
+    if updated is None or now.head is None:
+        return None
+    path = store.prefix + working.PATH
+    out = store.git.run("log", f"-n{VERSIONS}", "--format=%H", "--end-of-options", now.head, "--", path)
+    for commit in out.decode().split():
+        blob = objects.find(commit, path)
+        sheet = reading.parse(objects.blob(blob).decode(errors="replace")) if blob else None
+        if sheet is not None and sheet.updated == updated:
+            return sheet
+        if sheet is not None and sheet.updated is not None and sheet.updated < updated:
+            return None
+    return None
+
+
+def put_back(store: Store, now: Refs, objects: Objects, page: HandPage) -> None:
+    """The working file as the head has it, unless it was saved again meanwhile."""
+    root = store.root(now)
+    blob = objects.find(now.tree, store.prefix + working.PATH)
+    if root is not None and blob is not None:
+        with contextlib.suppress(exchange.Surprise):
+            exchange.put(root / working.PATH, page.data, objects.blob(blob))
+
+
+def apply(draft: Draft, page: HandPage) -> list[str]:
+    """Do what the page says; gives what was refused, in words. The page itself is rendered anew."""
+    draft.found[working.PATH] = draft.blob_id(page.data)
+    draft.keep(page.data)
+    if page.base is None:
+        return ["WORKING.md names no version of itself that is in history; its edits were put back."]
+    wanted = reading.edits(draft.board, page.base, page.edited)
+    for task in wanted.changed:
+        draft.put(task)
+    for line in wanted.added:
+        name = draft.next_task(line.title)
+        fields: dict[str, Any] = {"title": line.title, "status": line.status, "created_by": draft.by.name}
+        fields |= {"assignees": list(line.assignees)} if line.assignees else {}
+        draft.create(Task.make(f"board/tasks/{name}.md", fields | {"created": draft.stamp}), "")
+    return [f"WORKING.md: {why}; put back." for why in wanted.refused]
