@@ -1,8 +1,9 @@
 """The state of a board and its clone: everything that is wrong or odd, and what follows from it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from agentos.errors import AgentOSError
+from agentos.errors import AgentOSError, Conflict
 from agentos.model import times, working
 from agentos.model.board import Problem
 from agentos.store import index, journal, worktree
@@ -37,14 +38,13 @@ def _notes(store: Store) -> list[str]:
         notes.append(f"{store.branch} is checked out nowhere: commands work, hand edits are not seen.")
     else:
         git = store.git_at(now.worktree)
-        busy = worktree.operation(git.git_dir)
-        if busy:
-            notes.append(f"git is in the middle of {busy}: nothing is committed until it is over.")
+        notes += _busy(git.git_dir)
         lock = index.lock_file(git)
         if lock.exists():
             notes.append(
                 f"{lock} exists: a git process is at work, or one died. Nothing is committed meanwhile."
             )
+    notes += _busy(store.git.common_dir, store.branch)
     if journal.read(store.local / "journal"):
         notes.append("A transaction did not finish; the next command that writes finishes it.")
     clock = store.clock()
@@ -53,4 +53,13 @@ def _notes(store: Store) -> list[str]:
             notes.append(
                 f"The claim of {claim.agent} on {claim.task} has expired; the next tick releases it."
             )
-    return notes
+    return list(dict.fromkeys(notes))
+
+
+def _busy(git_dir: Path, branch: str | None = None) -> list[str]:
+    """What git is in the middle of there, if anything."""
+    try:
+        worktree.require_quiet(git_dir, branch)
+    except Conflict as busy:
+        return [f"Nothing is committed: {busy}"]
+    return []

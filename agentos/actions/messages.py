@@ -3,6 +3,7 @@
 import re
 from pathlib import PurePosixPath
 
+from agentos.actions.tasks import member
 from agentos.errors import NotFound, Usage
 from agentos.model import times
 from agentos.model.ids import slugify
@@ -29,7 +30,7 @@ def add(
     task = draft.task(ref)
     if not text.strip():
         raise Usage("A message needs some text.")
-    writer = author or draft.by.name
+    writer = member(draft, author) if author else draft.by.name
     name = f"{times.compact(draft.now)}-{writer}-{draft.token()}"
     mentions = [who for who in dict.fromkeys(_MENTION.findall(text)) if draft.board.is_name_taken(who)]
     fields = {"author": writer, "type": type, "created": draft.stamp}

@@ -11,7 +11,8 @@ def text(store: Store, at: str | None = None) -> str:
     """The page of a commit, rendered from its board and history; for none given, the board as it is now."""
     board = store.board(at)
     activities = store.activities(working.MOST_ACTIVITIES, at)
-    updated = activities[0].time if activities else times.parse("1970-01-01")
+    page = store.committed(working.PATH, at)
+    updated = working.last_updated(page) or (activities[0].time if activities else times.parse("1970-01-01"))
     problems = store.located(working.all_problems(board), at)
     return working.render(board, activities, updated, problems)
 
@@ -23,5 +24,5 @@ def restore(store: Store, by: Actor) -> str | None:
     root = store.root(now)
     if root is not None and now.head:
         file = root / working.PATH
-        exchange.put(file, exchange.read(file), store.text(working.PATH, now.head).encode())
+        exchange.put(file, exchange.read(file), store.committed(working.PATH).encode())
     return result.commit

@@ -1,13 +1,14 @@
 """What can be done with tasks."""
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agentos.errors import Invalid, NotFound, Refused, Usage
 from agentos.model import ids, rules
 from agentos.model.markdown import CRITERIA, criteria, tick
-from agentos.model.records import LIST_FIELDS, Task
+from agentos.model.records import LIST_FIELDS, NAME, Task
 from agentos.model.soundness import cycle
 from agentos.model.words import Resolution, Status
 from agentos.store import frontmatter
@@ -64,8 +65,8 @@ def edit(
     for key, items in _resolved(draft, dict(remove_from or {}), strict=False).items():
         values[key] = [item for item in values.get(key, getattr(task, key)) if item not in items]
     for key in LIST_FIELDS["task"] & values.keys():
-        if isinstance(values[key], str):
-            values[key] = [part.strip() for part in values[key].split(",") if part.strip()]
+        if values[key] is not None and not isinstance(values[key], list):
+            values[key] = [part.strip() for part in str(values[key]).split(",") if part.strip()]
     changed = task.replace(**_resolved(draft, values))
     draft.put(changed)
     _require_no_cycle(draft, changed)
@@ -81,6 +82,8 @@ def move(draft: Draft, ref: str, to: str, resolution: Resolution | None = None) 
         raise Usage(f"There is no status {to!r}; there are {', '.join(Status)}.") from None
     if status is task.status and resolution is None:
         return task
+    if resolution and status is not Status.DONE:
+        raise Usage(f"--as says why a task is done; {status} is not.")
     moved = rules.move(task, status) if draft.by.is_agent else task.replace(status=status)
     return draft.put(moved.replace(resolution=resolution) if resolution else moved)
 
@@ -88,7 +91,7 @@ def move(draft: Draft, ref: str, to: str, resolution: Resolution | None = None) 
 def assign(draft: Draft, ref: str, names: Sequence[str]) -> Task:
     """Exactly these assignees, the first of whom works; none gives the task back to the inbox."""
     task = draft.task(ref)
-    return draft.put(task.replace(assignees=[_member(draft, name) for name in names] or None))
+    return draft.put(task.replace(assignees=[member(draft, name) for name in names] or None))
 
 
 def block(draft: Draft, ref: str, reason: str) -> Task:
@@ -131,12 +134,14 @@ def archive(draft: Draft, refs: Iterable[str]) -> list[Task]:
     return moved
 
 
-def _member(draft: Draft, name: str) -> str:
-    """An agent or a person of the config. Raises NotFound."""
+def member(draft: Draft, name: str) -> str:
+    """An agent or a person of the config. Raises NotFound, and Usage for what can't be a name."""
     board = draft.board
     plain = name.strip().removeprefix("@").removeprefix("agent:").removesuffix(":main")
     if board.is_name_taken(plain):
         return plain
+    if not re.fullmatch(NAME, plain):
+        raise Usage(f"{name!r} can't be a name: lower-case letters, digits, - and _ only.")
     everyone = ", ".join([*sorted(board.agents), *sorted(board.config.people)])
     raise NotFound(f"Nobody here is called {name!r}; there are {everyone or 'no agents yet'}.")
 
@@ -149,11 +154,11 @@ def _resolved(draft: Draft, values: dict[str, Any], strict: bool = True) -> dict
         return ids.resolve(ref, known) if strict or ref not in known else ref
 
     if values.get("depends_on"):
-        values["depends_on"] = [full(ref) for ref in values["depends_on"]]
+        values["depends_on"] = [full(str(ref)) for ref in values["depends_on"]]
     if values.get("parent"):
-        values["parent"] = full(values["parent"])
+        values["parent"] = full(str(values["parent"]))
     if strict and values.get("assignees"):
-        values["assignees"] = [_member(draft, name) for name in values["assignees"]]
+        values["assignees"] = [member(draft, str(name)) for name in values["assignees"]]
     return values
 
 

@@ -42,10 +42,11 @@ def list_(at: context.At = None, as_json: context.Json = False) -> None:
 
     Example: agentos agent list
     """
-    board = context.store().board(at)
+    store = context.store()
+    board = store.board(at)
     team = [board.agents[name] for name in sorted(board.agents)]
     if as_json:
-        context.print_json([context.plain(agent) for agent in team])
+        context.print_json(context.plain_list(store, team, at))
         return
     lines = [(a.name, *working.agent_state(board, a), ", ".join(a.agentos.capabilities)) for a in team]
     if not context.is_terminal():
@@ -65,7 +66,10 @@ def list_(at: context.At = None, as_json: context.Json = False) -> None:
     for name, state, note, can in lines:
         shown = Text(context.clean(note))
         table.add_row(
-            Text(name, style="blue"), Text(state, style=colours[state]), shown, Text(can, style="dim")
+            Text(context.clean(name), style="blue"),
+            Text(state, style=colours[state]),
+            shown,
+            Text(context.clean(can), style="dim"),
         )
     context.console().print(table)
 
@@ -79,9 +83,9 @@ def show(name: Name, at: context.At = None, as_json: context.Json = False) -> No
     store = context.store()
     agent = store.board(at).agent(name)
     if as_json:
-        context.print_json(context.plain(agent, body=store.body(agent, at)))
+        context.print_json(context.plain_list(store, [agent], at)[0] | {"body": store.body(agent, at)})
     else:
-        typer.echo(store.text(agent.path, at), nl=False)
+        typer.echo(context.printable(store.text(agent.path, at)), nl=False)
 
 
 @app.command()

@@ -24,18 +24,22 @@ def board(
 
     Example: agentos board --limit 5
     """
-    shown = context.store().board(at)
+    store = context.store()
+    shown = store.board(at)
+    problems = store.located(working.all_problems(shown), at)
     if as_json:
         columns = working.by_status(shown)
         context.print_json(
-            {status: [context.plain(task) for task in columns[status]] for status in Status}
-            | {"problems": [str(problem) for problem in shown.problems]}
+            {status: context.plain_list(store, columns[status], at) for status in Status}
+            | {"problems": [str(problem) for problem in problems]}
         )
         return
+    from rich.text import Text
+
     out = context.console()
     out.print(picture(shown, limit, out.width))
-    for problem in shown.problems:
-        out.print(f"[red]![/] {context.clean(str(problem))}", markup=True)
+    for problem in problems:
+        out.print(Text.assemble(("! ", "red"), context.clean(str(problem))), soft_wrap=True)
 
 
 def picture(board: Board, limit: int, width: int) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -53,9 +54,11 @@ def act(decide: Callable[[Any], T]) -> T:
     result = transact(board, decide, board.person())
     for note in result.notes:
         say(note)
+    if result.adopted:
+        say(f"{subject(result.adopted)}  (by hand)")
     if result.commit:
         say(f"{subject(result.changes)}  ({result.commit[:9]})")
-    else:
+    elif not result.adopted:
         say("Nothing changed.")
     return result.value
 
@@ -63,7 +66,7 @@ def act(decide: Callable[[Any], T]) -> T:
 def say(text: str) -> None:
     """A message to the person: on stderr, and not when quiet."""
     if not SESSION.quiet:
-        typer.echo(text, err=True)
+        typer.echo(clean(text), err=True)
 
 
 def is_terminal() -> bool:
@@ -78,25 +81,35 @@ def console(**options: Any) -> Any:
 
 
 def print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    typer.echo(re.sub(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]", lambda c: f"\\u{ord(c[0]):04x}", text))
 
 
 def plain(record: "Record", **more: Any) -> dict[str, Any]:
     """A record as JSON shows it: the file's fields, its identity and path, and what is given."""
-    return {"id": record.id, "path": record.path, **record.fields(), **more}
+    name = {"id": record.id, "path": record.path}
+    return name | record.fields() | name | more
+
+
+def plain_list(store: "Store", records: "Sequence[Record]", at: str | None) -> list[dict[str, Any]]:
+    """Records as JSON shows a list of them: each with when it was last committed."""
+    updated = store.updated([record.path for record in records], at)
+    return [plain(record, updated=updated.get(record.path)) for record in records]
+
+
+def printable(text: str) -> str:
+    """A text of several lines without the control characters that could drive a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
 def rows(lines: Iterable[Sequence[str]]) -> None:
     """Columns for a script: tabs between, no header."""
-    typer.echo("\n".join("\t".join(_clean(cell) for cell in line) for line in lines))
+    typer.echo("\n".join("\t".join(clean(cell) for cell in line) for line in lines))
 
 
-def _clean(cell: str) -> str:
+def clean(cell: str) -> str:
     """Without control characters, so that no text from a file can drive a terminal."""
     return "".join(c if c.isprintable() else " " for c in cell)
-
-
-clean = _clean
 
 
 def warn_of_problems(board: "Board") -> None:

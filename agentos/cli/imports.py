@@ -11,6 +11,7 @@ from agentos.errors import Invalid, NotFound
 from agentos.orchestrator import planning
 from agentos.orchestrator.roadmap import Plan
 from agentos.store import frontmatter
+from agentos.store.fields import Unreadable
 from agentos.store.repository import Store
 from agentos.store.transaction import transact
 
@@ -29,7 +30,10 @@ def import_(
     """
     if not file.is_file():
         raise NotFound(f"{file} is no file.")
-    plan = planning.read(frontmatter.decode(file.read_bytes()))
+    try:
+        plan = planning.read(frontmatter.decode(file.read_bytes()))
+    except Unreadable as error:
+        raise Invalid(f"{file}:{error.line}: {error.reason}") from None
     if not plan.steps:
         raise Invalid(f"{file}:1: no heading and no list item here that could become a task.")
     for doubt in plan.doubts:

@@ -22,7 +22,12 @@ def log(
     Example: agentos log 12
     """
     store = context.store()
-    paths = [store.board(at).task(task).path] if task else []
+    paths = []
+    if task:
+        found_task = store.board(at).task(task)
+        folder = f"{(found_task.number or 0) // 100:02d}xx"
+        name = found_task.id
+        paths = [f"board/tasks/{name}.md", f"board/archive/{folder}/{name}.md", f"board/messages/{name}"]
     found = store.activities(limit, at, paths)
     if as_json:
         context.print_json(

@@ -11,7 +11,7 @@ import typer
 from agentos import __version__
 from agentos.cli import context
 from agentos.cli.lazy import group
-from agentos.errors import AgentOSError
+from agentos.errors import AgentOSError, NotFound
 
 COMMANDS = {
     "init": "agentos.cli.init",
@@ -55,6 +55,8 @@ def agentos(
     Start with: agentos init --team full --runner simulated, agentos import ROADMAP.md, agentos tick
     """
     if directory is not None:
+        if not directory.is_dir():
+            raise NotFound(f"{directory} is no folder.")
         os.chdir(directory)
     context.SESSION.quiet = context.SESSION.quiet or quiet
     context.SESSION.no_input = no_input
@@ -76,9 +78,11 @@ def run() -> None:
     """
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except AgentOSError as error:
         _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("stopped", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -86,9 +90,13 @@ def run() -> None:
         what = _SAID.get(error.errno or 0, error.strerror or str(error))
         where = f" ({error.filename})" if error.filename else ""
         _fail(f"{what}{where}. Nothing was half written; try again when that is mended.", 1)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(f"{error.format_message()} (agentos --help, or any command's)", 2)
 
 
 def _fail(message: str, code: int) -> None:
     typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    typer.echo(" ".join(message.split()), err=True)
+    typer.echo(context.clean(" ".join(message.split())), err=True)
     sys.exit(code)

@@ -54,11 +54,13 @@ def list_(
     found = board.messages_of(board.task(ref).id)
     bodies = [store.body(message, at) for message in found]
     if as_json:
-        context.print_json([context.plain(m, body=body) for m, body in zip(found, bodies, strict=True)])
+        records = context.plain_list(store, found, at)
+        context.print_json([m | {"body": body} for m, body in zip(records, bodies, strict=True)])
         return
     for message, body in zip(found, bodies, strict=True):
         typer.secho(f"{message.author}", fg="blue", bold=True, nl=False)
-        typer.secho(f"  {message.type.replace('_', ' ')}  {message.created or ''}  {message.id}", dim=True)
+        about = f"  {message.type.replace('_', ' ')}  {message.created or ''}  {message.id}"
+        typer.secho(context.clean(about), dim=True)
         typer.echo("\n".join("  " + context.clean(line) for line in body.strip().splitlines()) + "\n")
     if not found:
         context.say("Nothing said yet; agentos message add REF TEXT says the first.")

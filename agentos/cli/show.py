@@ -78,7 +78,7 @@ def task(board: Board, task: Task, body: str, updated: str | None, messages: int
     if not context.is_terminal():
         typer.echo(f"{task.id}: {context.clean(task.title)}")
         typer.echo("\n".join(f"{name:<11}{value}" for name, value in lines))
-        typer.echo("\n" + _printable(body), nl=not body.endswith("\n"))
+        typer.echo("\n" + context.printable(body), nl=not body.endswith("\n"))
         return
     from rich.markdown import Markdown
     from rich.text import Text
@@ -89,9 +89,4 @@ def task(board: Board, task: Task, body: str, updated: str | None, messages: int
         style = COLOURS[task.status] if name == "status" else "red" if name == "blocked" else ""
         out.print(Text.assemble((f"{name:<11}", "dim"), (value, style)))
     out.print()
-    out.print(Markdown(_printable(body)))
-
-
-def _printable(text: str) -> str:
-    """A text without the control characters that could drive a terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    out.print(Markdown(context.printable(body)))

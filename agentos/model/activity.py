@@ -39,7 +39,7 @@ VERBS = {
 """Each event of a task, as the feed says it."""
 
 MOST_EVENTS = 50
-"""Trailers in one commit; its subject still counts them all."""
+"""Events that one commit names in trailers; more of them are read from what it changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class Actor:
 
     @property
     def shown(self) -> str:
-        """`agent:technical:main` for an agent, the name for a person."""
-        return f"agent:{self.name}:main" if self.is_agent else self.name
+        """`agent:technical:main` for an agent, for a person the name that git has."""
+        return f"agent:{self.name}:main" if self.is_agent else self.full_name or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def message(
     tasks = dict.fromkeys(e.subject for e in events if e.subject.startswith("TASK-"))
     lines = [("Agent", by.name)] if by.is_agent else []
     lines += [("Task", name) for name in list(tasks)[:MOST_EVENTS]]
-    lines += [("Event", str(event)) for event in events[:MOST_EVENTS]]
+    lines += [("Event", str(event)) for event in events if len(events) <= MOST_EVENTS]
     lines += trailers
     body = "\n".join(f"{key}: {_clean(value)}" for key, value in lines)
     return f"{_clean(subject)}\n" + (f"\n{body}\n" if body else "")
@@ -216,4 +216,4 @@ def message(
 
 def _clean(text: str) -> str:
     """On one line, without control characters, so that no text can forge a trailer."""
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)

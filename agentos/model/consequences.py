@@ -24,11 +24,16 @@ def consequences(before: Board, after: Board) -> list[Task]:
             follows = _settle(old, new)
             if follows != new:
                 settled[name] = follows
-    for name in touched:
-        if name in after.children and name not in parents:
+        if name in after.children and old is None:
             parents.append(name)
-    _roll_up(after, parents, settled)
+    moved = {name for name in touched if _is_moved(before.tasks.get(name), after.tasks.get(name))}
+    _roll_up(after, [name for name in parents if name not in moved], settled)
     return list(settled.values())
+
+
+def _is_moved(old: Task | None, new: Task | None) -> bool:
+    """Whether somebody moved the task: then it stays where they put it, whatever its children say."""
+    return old is not None and new is not None and old.status is not new.status
 
 
 def _settle(old: Task | None, new: Task) -> Task:
@@ -46,31 +51,37 @@ def _settle(old: Task | None, new: Task) -> Task:
             changes["assignees"] = None
         else:
             changes["status"] = Status.ASSIGNED
-    elif new.status is Status.ASSIGNED and not new.assignees and old is not None and old.assignees:
+    elif new.status in (Status.ASSIGNED, Status.IN_PROGRESS) and _is_dropped(old, new):
         changes["status"] = Status.INBOX
     return new.replace(**changes) if changes else new
 
 
+def _is_dropped(old: Task | None, new: Task) -> bool:
+    """Whether a task lost its last assignee where it stands."""
+    return old is not None and bool(old.assignees) and not new.assignees and old.status is new.status
+
+
 def _roll_up(board: Board, parents: list[str], settled: dict[str, Task]) -> None:
     """Bring each parent, and its parents in turn, to what its children say."""
-    seen: set[str] = set()
-    while parents:
-        name = parents.pop(0)
-        if name in seen or name not in board.tasks:
-            continue
-        seen.add(name)
-        parent = settled.get(name, board.tasks[name])
-        children = [settled.get(task.id, task) for task in board.children.get(name, ())]
-        status = _rolled(parent, children)
-        if status is not parent.status:
-            settled[name] = parent.replace(status=status, resolution=None)
-        if parent.parent:
-            parents.append(parent.parent)
+    for _ in range(len(board.tasks)):
+        if not parents:
+            return
+        above = []
+        for name in dict.fromkeys(parents):
+            parent = settled.get(name) or board.tasks.get(name)
+            if parent is None:
+                continue
+            children = [settled.get(task.id, task) for task in board.children.get(name, ())]
+            status = _rolled(parent, children)
+            if status is not parent.status:
+                settled[name] = parent.replace(status=status, resolution=None)
+                above += [parent.parent] if parent.parent else []
+        parents = above
 
 
 def _rolled(parent: Task, children: list[Task]) -> Status:
     """Where a parent stands, given its children."""
-    if not children:
+    if not children or parent.resolution in (Resolution.CANCELLED, Resolution.DUPLICATE):
         return parent.status
     if all(not task.is_open for task in children):
         return parent.status if parent.status in (Status.REVIEW, Status.DONE) else Status.REVIEW

@@ -39,7 +39,7 @@ def resolve(ref: str, names: Iterable[str], noun: str = "task") -> str:
     if ref in names:
         return ref
     wanted = ref.strip().lower()
-    number = re.fullmatch(r"(?:task-)?0*(\d+)", wanted)
+    number = re.fullmatch(r"(?:task-)?0*(\d+)", wanted) if noun == "task" else None
     if number:
         hits = [name for name in names if task_number(name) == int(number[1])]
     else:

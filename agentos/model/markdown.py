@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from agentos.model.words import lines
+
 CRITERIA = "Acceptance criteria"
 
 _BOX = re.compile(r"\[([ xX])\][ \t]+")
@@ -97,7 +99,7 @@ def criteria(body: str) -> list[Box]:
 
 def tick(body: str, box: Box, ticked: bool = True) -> str:
     """The text with one box ticked, or cleared; nothing else changes."""
-    lines = body.splitlines(keepends=True)
+    parts = lines(body)
     mark = "x" if ticked else " "
-    lines[box.line] = re.sub(r"\[[ xX]\]", f"[{mark}]", lines[box.line], count=1)
-    return "".join(lines)
+    parts[box.line] = re.sub(r"\[[ xX]\]", f"[{mark}]", parts[box.line], count=1)
+    return "".join(parts)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from agentos.model.words import Status
+from agentos.model.words import Status, lines
 
 Fields = Mapping[str, Any]
 
@@ -130,12 +130,12 @@ def text(base: str, ours: str, theirs: str) -> tuple[str, bool]:
     if ours == base:
         return theirs, False
     newline = "\r\n" if "\r\n" in ours else "\n"
-    sides = [side.replace("\r\n", "\n").splitlines(keepends=True) for side in (base, ours, theirs)]
+    sides = [lines(side.replace("\r\n", "\n")) for side in (base, ours, theirs)]
     merged: list[str] = []
     is_conflict = False
     for chunk in _chunks(*sides):
-        lines, clash = _settle(*chunk)
-        merged += lines
+        settled, clash = _settle(*chunk)
+        merged += settled
         is_conflict |= clash
     return "".join(merged).replace("\n", newline), is_conflict
 
@@ -188,6 +188,6 @@ def _box(base: str, ours: str, theirs: str) -> str:
     return _BOX.sub(rf"\1[{state}]", ours)
 
 
-def _ended(lines: list[str]) -> list[str]:
+def _ended(part: list[str]) -> list[str]:
     """The lines with the last one ended, so that more can follow."""
-    return [*lines[:-1], lines[-1] if lines[-1].endswith("\n") else lines[-1] + "\n"] if lines else []
+    return [*part[:-1], part[-1] if part[-1].endswith("\n") else part[-1] + "\n"] if part else []

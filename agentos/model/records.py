@@ -1,12 +1,14 @@
 """The records: frozen values with the fields a file's front matter has, unknown ones included."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
+from pydantic_core import PydanticCustomError
 
 from agentos.errors import Usage
+from agentos.model import times
 from agentos.model.words import Resolution, Status, task_number
 
 FORMAT = 1
@@ -64,7 +66,22 @@ class Record(Part):
         """The record that a file at `path` with these fields is; raises pydantic's ValidationError."""
         record = cls.model_validate(dict(fields))
         record._path = path
+        for where, value, why in record.misfits():
+            message = PydanticCustomError("misfit", "{why}", {"why": why})
+            raise ValidationError.from_exception_data(
+                cls.__name__, [{"type": message, "loc": where, "input": value}]
+            )
         return record
+
+    def misfits(self) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+        """What no pattern can tell: where it stands, the value, and why it can't be.
+
+        It is asked when a text is read, not for each record that comes from the cache.
+        """
+        for name in ("created", "due", "read_until"):
+            value = getattr(self, name, None)
+            if isinstance(value, str) and not times.is_time(value):
+                yield (name,), value, "there is no such day or hour"
 
     @classmethod
     def from_row(cls, path: str, row: bytes) -> Self:
@@ -85,8 +102,8 @@ class Record(Part):
         """The front matter as plain data: what was set, unknown keys included."""
         return self.model_dump(mode="json", exclude_unset=True)
 
-    def replace(self, **changes: Any) -> Self:
-        """The same record with these fields changed and checked again; None removes a field.
+    def replace(self, /, **changes: Any) -> Self:
+        """The same record with these fields changed and checked again; None removes one.
 
         Raises Usage, in words, for a value that can't be.
         """
@@ -195,6 +212,15 @@ class Agent(Record):
     tools: tuple[str, ...] | str | None = None
     model: str | None = None
     agentos: AgentSettings = AgentSettings()
+
+    def misfits(self) -> Iterator[tuple[tuple[str, ...], Any, str]]:
+        """A schedule that can't be: a cron expression, a time zone, a length beyond all measure."""
+        yield from super().misfits()
+        settings = self.agentos
+        if settings.timezone != "UTC" and not times.is_zone(settings.timezone):
+            yield ("agentos", "timezone"), settings.timezone, "there is no such time zone"
+        if not times.is_schedule(settings.heartbeat):
+            yield ("agentos", "heartbeat"), settings.heartbeat, "it is no schedule that can come"
 
     @property
     def session_key(self) -> str:

@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from agentos.errors import Refused
 from agentos.model import times
 from agentos.model.board import Board
-from agentos.model.ids import slugify
 from agentos.model.records import Agent, Task
-from agentos.model.words import Status
+from agentos.model.words import Status, capability
 
 RUNNERS = ("rules", "simulated")
 """The runners this version has; `rules` is the orchestrator's own and does no tasks."""
@@ -47,7 +46,8 @@ def obstacle(board: Board, task: Task) -> str | None:
     if task.id in board.held:
         return "its file can't be read"
     if task.id in board.children:
-        return "waits for its children"
+        is_waiting = any(child.is_open for child in board.children[task.id])
+        return "waits for its children" if is_waiting else "a person: all its parts are done"
     for name in task.depends_on:
         if name in board.held:
             return f"waits for {name}, whose file can't be read"
@@ -68,18 +68,18 @@ def is_ready(board: Board, task: Task) -> bool:
 
 def next_step(board: Board, task: Task) -> str:
     """What moves this open task next: a run, a reviewer, a dependency, a person."""
-    stopped = obstacle(board, task)
-    if task.status is Status.REVIEW:
+    if board.config.paused:
+        return "nobody: `paused: true` in board/config.yml stops every agent"
+    if task.status is Status.REVIEW and not task.blocked and task.id not in board.held:
         reviewers = [agent.name for agent in workers(board) if may_review(agent, task)]
         return f"a review by {reviewers[0]}" if reviewers else "a person's review"
+    stopped = obstacle(board, task)
     if stopped:
         return stopped
     if task.assignees:
-        worker = board.agents.get(task.assignees[0])
-        if worker is None:
-            return f"{task.assignees[0]} (a person)"
-        why = cannot_run(worker)
-        return f"{worker.name}, who can't run: {why}" if why else f"the next heartbeat of {worker.name}"
+        return _next_of(board, task)
+    if task.status is Status.IN_PROGRESS:
+        return "a person: it is in progress and nobody's"
     team = workers(board)
     missing = [need for need in wanted(task) if not any(meets(agent, need) for agent in team)]
     if missing or not team:
@@ -88,18 +88,37 @@ def next_step(board: Board, task: Task) -> str:
     return "the orchestrator, on the next tick"
 
 
+def _next_of(board: Board, task: Task) -> str:
+    """Which of its assignees moves a ready task, and what keeps them from it."""
+    names = task.assignees[:1] if task.status is Status.IN_PROGRESS else task.assignees
+    able = [agent.name for agent in workers(board)]
+    runs = [name for name in names if name in able]
+    if not runs:
+        people = [name for name in names if name not in board.agents]
+        if people:
+            return f"{people[0]} (a person)"
+        why = cannot_run(board.agents[names[0]]) or "the orchestrator does no tasks; assign somebody else"
+        return f"{names[0]}, who can't run: {why}"
+    if task.status is not Status.IN_PROGRESS:
+        others = (t for t in board.open_tasks if t.status is Status.IN_PROGRESS and t.assignees)
+        ahead = next((other for other in others if overlap(task, other)), None)
+        if ahead:
+            return f"waits for {ahead.id}, which changes the same paths"
+    return f"the next heartbeat of {runs[0]}"
+
+
 # Needs and agents ---------------------------------------------------------------------------------------
 
 
 def wanted(task: Task) -> list[tuple[str, ...]]:
     """What the task needs, each with its alternatives: `a + b` and two items want both, `a/b` either."""
     parts = [part for need in task.needs for part in need.split(" + ")]
-    options = [tuple(slug for word in part.split("/") if (slug := slugify(word))) for part in parts]
+    options = [tuple(word for each in part.split("/") if (word := capability(each))) for part in parts]
     return [option for option in options if option]
 
 
 def meets(agent: Agent, need: Sequence[str]) -> bool:
-    return any(slugify(capability) in need for capability in agent.agentos.capabilities)
+    return any(capability(able) in need for able in agent.agentos.capabilities)
 
 
 def cannot_run(agent: Agent) -> str | None:
@@ -232,7 +251,8 @@ def dispatch(board: Board, now: datetime, waking: Iterable[str]) -> list[Task]:
     for task in running:
         holds[task.assignees[0]] = holds.get(task.assignees[0], 0) + 1
     able = {agent.name: agent for agent in workers(board)}
-    ready = [t for t in board.open_tasks if t.status is Status.ASSIGNED and is_ready(board, t)]
+    given = [t for t in board.open_tasks if t.status in (Status.INBOX, Status.ASSIGNED) and t.assignees]
+    ready = [task for task in given if is_ready(board, task)]
     awake = set(waking) & able.keys()
     started = []
     for task in ranked(board, ready, now):

@@ -1,5 +1,6 @@
 """The words that names and fields are made of; light, so that git's merge driver starts fast."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -36,7 +37,7 @@ def kind_of(path: str) -> str | None:
 
     A file under `agents/` or `docs/` is a record only if its fields say so; this names the candidate.
     """
-    if path.rpartition("/")[2].startswith("."):
+    if path.rpartition("/")[2].startswith(".") or not (path.isascii() or _is_text(path)):
         return None
     match path.split("/"):
         case ["board", "config.yml"]:
@@ -57,6 +58,15 @@ def kind_of(path: str) -> str | None:
             return None
 
 
+def _is_text(path: str) -> bool:
+    """Whether a path is UTF-8; one that is not can't be a record's."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_record(kind: str, path: str, fields: Mapping[str, Any]) -> bool:
     """Whether a readable file of this candidate kind is a record (see DESIGN.md, section 2)."""
     if kind == "agent":
@@ -64,3 +74,13 @@ def is_record(kind: str, path: str, fields: Mapping[str, Any]) -> bool:
     if kind == "document":
         return "type" in fields
     return True
+
+
+def capability(text: str) -> str:
+    """A need or a capability as the two are compared: in lower case, dashes for spaces, in any script."""
+    return "-".join(text.casefold().split())
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a text with their ends; only a line feed ends one, as in Markdown and YAML files."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)

@@ -122,4 +122,4 @@ def last_updated(text: str) -> datetime | None:
 
 def flat(text: str) -> str:
     """On one line, whatever the text was."""
-    return " ".join(re.sub(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+", " ", text).split())
+    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).split())

@@ -1,12 +1,13 @@
 """Planning: a plan becomes tasks on the board, each once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from agentos.actions import tasks
 from agentos.model.words import Resolution, Status
 from agentos.orchestrator.roadmap import Plan, Step, parse
 from agentos.store.draft import Draft
+from agentos.store.fields import yaml_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,24 @@ class Imported:
 
 def read(text: str) -> Plan:
     """A roadmap's plan; foreign front matter (YAML, TOML or JSON) above it is left out."""
+    lead = _front_matter(text)
+    plan = parse(text[lead:])
+    down = text.count("\n", 0, lead)
+    steps = (replace(step, first=step.first + down, last=step.last + down) for step in plan.steps)
+    return Plan(tuple(steps), plan.doubts)
+
+
+def _front_matter(text: str) -> int:
+    """Where the text begins below any front matter; what can't be read as such is part of the text."""
+    if not text.startswith(("---", "+++", "{")):
+        return 0
     import frontmatter
 
-    return parse(frontmatter.parse(text)[1] if text.startswith(("---", "+++", "{")) else text)
+    try:
+        body = frontmatter.parse(text)[1]
+    except (ValueError, yaml_error()):
+        return 0
+    return max(0, text.find(body)) if body else len(text)
 
 
 def apply(draft: Draft, plan: Plan, source: str, link: str | None = None) -> Imported:

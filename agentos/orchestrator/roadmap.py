@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from textwrap import dedent
 
+from agentos.model import words
 from agentos.model.ids import slugify
 from agentos.model.markdown import Heading, Item, blocks, plain
 
@@ -13,7 +15,7 @@ _FIELD = re.compile(r"\*\*([A-Za-z][A-Za-z ]*):\*\*[ \t]*(.*?)[ \t]*$")
 _WHEN = re.compile(r"\s*\(([^()]*\d[^()]*)\)\s*$")
 _BOX = re.compile(r"\[([ xX])\]\s+")
 _TICK = re.compile(r"^(\s*[-*+]\s+)(?:\[[ xX]\]\s+)?(?:[✅☑✔]️?\s*)?")
-_FENCE = re.compile(r"^\s*(```|~~~)")
+_FENCE = re.compile(r"^\s*(`{3,}|~{3,})(.*)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def parse(text: str) -> Plan:
     A phase is a heading such as `PHASE 0: Foundation (Week 1)`, a package one such as `0.1 Project setup`,
     with `**Dependencies:**`, `**Agent Type:**` and `**Estimated Time:**` below it.
     """
-    lines = text.splitlines()
+    lines = [line.rstrip("\r\n") for line in words.lines(text)]
     found = list(blocks(text))
     headings = [block for block in found if isinstance(block, Heading)]
     if any(_PHASE.match(h.text) or _PACKAGE.match(h.text) for h in headings):
@@ -64,6 +66,7 @@ def parse(text: str) -> Plan:
 def _roadmap(lines: Sequence[str], headings: Sequence[Heading]) -> Plan:
     steps: list[Step] = []
     wants: dict[str, str] = {}
+    doubts: list[str] = []
     phase: str | None = None
     level = 0
     for i, heading in enumerate(headings):
@@ -71,16 +74,20 @@ def _roadmap(lines: Sequence[str], headings: Sequence[Heading]) -> Plan:
         as_phase, as_package = _PHASE.match(heading.text), _PACKAGE.match(heading.text)
         if as_phase:
             step = _phase(as_phase, lines, heading.line, stop)
-            phase, level = step.key, heading.level
+            phase, level, waits = step.key, heading.level, ""
         elif as_package:
             stop = _section_end(headings, i, len(lines))
-            step, wants[as_package[1]] = _package(as_package, lines, heading.line, stop, phase)
+            step, waits = _package(as_package, lines, heading.line, stop, phase)
         else:
             if heading.level <= level:
                 phase = None
             continue
+        if step.key in wants:
+            doubts.append(f"{step.first}: {step.key} stands in this file twice")
+            step = replace(step, key=f"{step.key}-line-{step.first}")
+        wants[step.key] = waits
         steps.append(step)
-    return _linked(steps, wants)
+    return _linked(steps, wants, doubts)
 
 
 def _section_end(headings: Sequence[Heading], index: int, end: int) -> int:
@@ -90,9 +97,9 @@ def _section_end(headings: Sequence[Heading], index: int, end: int) -> int:
 
 
 def _phase(match: re.Match[str], lines: Sequence[str], start: int, stop: int) -> Step:
-    words = plain(match[2])
-    when = _WHEN.search(words)
-    title = words[: when.start()] if when else words
+    said = plain(match[2])
+    when = _WHEN.search(said)
+    title = said[: when.start()] if when else said
     last = _last(lines, start, stop)
     return Step(
         key=f"phase-{int(match[1])}",
@@ -130,9 +137,7 @@ def _fields(lines: Sequence[str]) -> tuple[dict[str, str], str]:
     fence = ""
     section = ""
     for line in lines:
-        opened = _FENCE.match(line)
-        if opened and (not fence or fence == opened[1]):
-            fence = "" if fence else opened[1]
+        fence = _fence(line, fence)
         match = None if fence else _FIELD.fullmatch(line)
         if match and match[2] and not section:
             fields[match[1].strip().lower()] = match[2]
@@ -141,20 +146,32 @@ def _fields(lines: Sequence[str]) -> tuple[dict[str, str], str]:
             body = [*_trimmed(body), "", f"## {section[:1].upper()}{section[1:].lower()}", ""]
         elif section.lower() == "acceptance criteria" and not fence and _TICK.match(line):
             body.append(_TICK.sub(r"\1[ ] ", line, count=1))
-        elif line.strip() or (body and body[-1].strip()):
+        elif fence or line.strip() or (body and body[-1].strip()):
             body.append(line)
     return fields, "\n".join(_trimmed(body))
+
+
+def _fence(line: str, inside: str) -> str:
+    """The fence that code stands in after this line; empty outside of code."""
+    marks = _FENCE.match(line)
+    if marks is None:
+        return inside
+    if not inside:
+        return marks[1]
+    closes = marks[1][0] == inside[0] and len(marks[1]) >= len(inside) and not marks[2].strip()
+    return "" if closes else inside
 
 
 def needs(text: str) -> tuple[str, ...]:
     """An agent type as needs: `A + B` is two, `A/B` one that either meets."""
     parts = [part.split("/") for part in re.split(r"\s+\+\s+|,", plain(text))]
-    return tuple(dict.fromkeys("/".join(filter(None, map(slugify, part))) for part in parts if any(part)))
+    return tuple(
+        dict.fromkeys("/".join(filter(None, map(words.capability, part))) for part in parts if any(part))
+    )
 
 
-def _linked(steps: Sequence[Step], wants: dict[str, str]) -> Plan:
+def _linked(steps: Sequence[Step], wants: dict[str, str], doubts: list[str]) -> Plan:
     """The steps with their dependencies resolved to keys."""
-    doubts: list[str] = []
     linked = []
     keys = {step.key for step in steps}
     for step in steps:
@@ -172,9 +189,9 @@ def _dependency(word: str, step: Step, steps: Iterable[Step], keys: set[str], do
         phases = [other.key for other in steps if other.parent is None]
         own = step.parent or step.key
         return phases[: phases.index(own)] if own in phases else phases
-    number = re.search(r"\d+(?:\.\d+)+", word)
+    number = re.fullmatch(r"(?:[^\d]*\s)?(\d+(?:\.\d+)+)(?:\s*\([^()]*\)|\s+[^\d]*)?", word)
     phase = re.fullmatch(r"phase\s+(\d+)", word, re.IGNORECASE)
-    key = number[0] if number else f"phase-{int(phase[1])}" if phase else ""
+    key = number[1] if number else f"phase-{int(phase[1])}" if phase else ""
     if key in keys and key != step.key:
         return [key]
     doubts.append(f"{step.first}: {step.key} depends on {word!r}, which is not in this file")
@@ -209,18 +226,18 @@ def _outline_step(
     block: Heading | Item, lines: Sequence[str], stop: int, parent: str | None, taken: set[str]
 ) -> Step | None:
     box = _BOX.match(block.text) if isinstance(block, Item) else None
-    words = plain(block.text[box.end() :] if box else block.text)
-    if not words:
+    title = plain(block.text[box.end() :] if box else block.text)
+    if not title:
         return None
-    key = base = "/".join(filter(None, (parent, slugify(words, "item"))))
+    key = base = "/".join(filter(None, (parent, slugify(title, "item"))))
     count = 2
     while key in taken:
         key, count = f"{base}-{count}", count + 1
     inside = lines[block.line + 1 : stop]
-    rest = _trimmed([line.strip() if isinstance(block, Item) else line for line in inside])
+    rest = _trimmed(dedent("\n".join(inside)).split("\n") if isinstance(block, Item) else inside)
     return Step(
         key=key,
-        title=words[:500],
+        title=title[:500],
         first=block.line + 1,
         last=_last(lines, block.line, stop),
         parent=parent,

@@ -44,12 +44,7 @@ def is_due(agent: Agent, last: Wake | None, now: datetime) -> bool:
     length = times.interval(agent.agentos.heartbeat)
     if length is not None:
         return now - last.at >= length
-    from zoneinfo import ZoneInfo
-
-    from cronsim import CronSim
-
-    zone = ZoneInfo(agent.agentos.timezone)
-    return bool(next(CronSim(agent.agentos.heartbeat, last.at.astimezone(zone))) <= now)
+    return times.next_after(agent.agentos.heartbeat, agent.agentos.timezone, last.at) <= now
 
 
 def _is_called(board: Board, agent: Agent, wakes: Wakes) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Union
 
+from agentos.errors import Refused
 from agentos.model import rules
 from agentos.model.activity import Actor, events, sentence
 from agentos.model.board import Board
@@ -33,8 +34,8 @@ class Options:
     agent: str | None = None
     jobs: int = 4
     force: bool = False
-    settle: float = 2.0
-    """Seconds to wait for hand edits to be left alone."""
+    settle: float = 0.02
+    """Seconds a hand edit must have been left alone to be committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
             store,
             lambda draft: _orchestrate(draft, wakes, now, options),
             ORCHESTRATOR,
-            patience=options.settle,
+            quiet=options.settle,
         )
         board, work = result.value
         if work:
@@ -106,7 +107,10 @@ def _waking(board: Board, wakes: schedule.Wakes, now: datetime, options: Options
         return []
     if options.agent:
         agent = board.agent(options.agent)
-        return [agent.name] if not rules.cannot_run(agent) else []
+        why = rules.cannot_run(agent)
+        if why:
+            raise Refused(f"{agent.name} can't be woken: {why}.")
+        return [agent.name]
     return schedule.waking(board, wakes, now, options.force)
 
 

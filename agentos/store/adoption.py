@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 
-from agentos.model.board import Problem
+from agentos.model.board import Problem, duplicates
 from agentos.model.records import Config
 from agentos.model.words import task_number
 from agentos.store import codec, frontmatter, index
@@ -23,32 +23,40 @@ LONGEST_WAIT = 2.0
 def settled(
     store: Store, now: Refs, found: Snapshot, objects: Objects, quiet: float = QUIET
 ) -> list[HandEdit]:
-    """The hand edits that have been left alone for `quiet` seconds."""
+    """The hand edits that have been left alone for `quiet` seconds.
+
+    A file that is gone must be gone at two looks: an editor that saves by rename has none for an instant.
+    """
     quiet = max(quiet, QUIET)
-    edits = store.hand_edits(now, found, objects)
-    if not any(_is_moving(edit, quiet) for edit in edits):
-        return edits
-    until = time.monotonic() + min(LONGEST_WAIT, quiet)
-    while time.monotonic() < until:
-        time.sleep(QUIET)
+    until = time.monotonic() + LONGEST_WAIT
+    gone: set[str] | None = None
+    while True:
         edits = store.hand_edits(now, found, objects)
-        if not any(_is_moving(edit, quiet) for edit in edits):
-            return edits
-    return [edit for edit in edits if edit.data is not None and not _is_moving(edit, quiet)]
+        missing = {edit.path for edit in edits if edit.row is None}
+        moving = {edit.path for edit in edits if edit.row is not None and time.time() - edit.mtime < quiet}
+        moving |= missing if gone is None else missing - gone
+        if not moving or time.monotonic() > until or quiet > LONGEST_WAIT:
+            return [edit for edit in edits if edit.path not in moving]
+        gone = missing
+        time.sleep(QUIET)
 
 
-def _is_moving(edit: HandEdit, quiet: float) -> bool:
-    """Saved a moment ago, or gone: an editor that saves by rename has no file for an instant."""
-    return edit.row is None or time.time() - edit.mtime < quiet
+def waiting(found: Snapshot, edits: Sequence[HandEdit]) -> dict[str, Problem]:
+    """The edits that can't be read, by path: they wait, untouched, until they are mended.
 
-
-def waiting(edits: Sequence[HandEdit]) -> dict[str, Problem]:
-    """The edits that can't be read, by path: they wait, untouched, until they are mended."""
-    found = {}
+    A new file whose name differs from another's only in case waits as well, and so does that other.
+    """
+    held = {}
+    fresh = [edit.path for edit in edits if edit.path not in found.files]
+    lowered = {path.lower() for path in fresh}
+    twins = [path for path in found.files if path.lower() in lowered] if fresh else []
+    for pair in duplicates([*fresh, *twins]):
+        for path, other in (pair, pair[::-1]):
+            held[path] = Problem(path, 1, f"differs from {other} only in case; rename one of them")
     for edit in edits:
         if edit.row is not None and edit.row.kind is not None and edit.row.fields is None:
-            found[edit.path] = Problem(edit.path, *edit.row.remarks[0])
-    return found
+            held[edit.path] = Problem(edit.path, *edit.row.remarks[0])
+    return held
 
 
 def is_on(found: Snapshot) -> bool:
@@ -57,9 +65,10 @@ def is_on(found: Snapshot) -> bool:
     return not config or config[2] is None or Config.from_row("board/config.yml", config[2]).adopt
 
 
-def adoptable(store: Store, now: Refs, found: Snapshot, edits: Sequence[HandEdit]) -> list[HandEdit]:
+def adoptable(
+    store: Store, now: Refs, found: Snapshot, edits: Sequence[HandEdit], bad: Mapping[str, Problem]
+) -> list[HandEdit]:
     """The edits to commit now: readable, not staged by the person, not ignored by git."""
-    bad = waiting(edits)
     ready = [edit for edit in edits if edit.path not in bad]
     if not ready or now.worktree is None:
         return []
@@ -68,7 +77,7 @@ def adoptable(store: Store, now: Refs, found: Snapshot, edits: Sequence[HandEdit
         store.prefix + edit.path: (found.files[edit.path][0] if edit.path in found.files else None)
         for edit in ready
     }
-    staged = index.entries(git, heads)
+    staged = index.entries(git, heads, is_flagged=True)
     fresh = [path for path, oid in heads.items() if oid is None and path not in staged]
     ignored: set[str] = set()
     if fresh:
@@ -107,4 +116,4 @@ def number(draft: Draft) -> None:
 def locate(problem: Problem, data: bytes) -> Problem:
     """The problem with the line at which its field stands."""
     page = frontmatter.split(problem.path, data)
-    return dataclasses.replace(problem, line=frontmatter.lines(page).get(problem.field, 1))
+    return dataclasses.replace(problem, line=frontmatter.line_of(page, [problem.field]))

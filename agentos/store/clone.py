@@ -53,6 +53,7 @@ def set_up(
         raise Usage("HEAD is detached. Say which branch the board shall live on: agentos init --branch main")
     if not re.fullmatch(BRANCH, branch):
         raise Usage(f"{branch!r} can't be the board's branch: letters, digits, - _ . / only.")
+    _fetch_branch(found, branch)
     full, email = identity(found)
     prefix = _prefix(folder.resolve(), found.work_tree.resolve(), local)
     store = Store(found, prefix, branch, clock)
@@ -69,6 +70,15 @@ def set_up(
     partial.replace(store.local / "clone.json")
     _install_driver(found)
     return Store(found, prefix, branch, clock, record), has_board
+
+
+def _fetch_branch(found: Git, branch: str) -> None:
+    """A local branch for one that only a remote has, so that its board is found and no second one begun."""
+    if found.run("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}"):
+        return
+    remotes = found.text("for-each-ref", "--format=%(refname:lstrip=2)", f"refs/remotes/*/{branch}").split()
+    if remotes and refs.current_branch(found) != branch:
+        found.run("branch", "--track", branch, remotes[0])
 
 
 def _install_driver(found: Git) -> None:

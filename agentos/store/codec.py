@@ -42,7 +42,7 @@ def row(path: str, data: bytes) -> Row:
     try:
         record = RECORDS[kind].at(path, fields)
     except ValidationError as error:
-        return Row(kind, None, tuple(_remarks(page, fields, error)))
+        return Row(kind, None, tuple(_remarks(page, error)))
     return Row(kind, json.dumps(fields, ensure_ascii=False).encode(), tuple(_hints(page, record)))
 
 
@@ -94,12 +94,11 @@ def _unreadable(kind: str, data: bytes, error: Unreadable) -> Row:
     return Row(kind, None, ((error.line, error.reason, True),))
 
 
-def _remarks(page: Page, fields: dict[str, Any], error: ValidationError) -> list[Remark]:
-    where = frontmatter.lines(page)
+def _remarks(page: Page, error: ValidationError) -> list[Remark]:
     remarks = []
     for problem in error.errors(include_url=False, include_context=False):
         names = ".".join(str(part) for part in problem["loc"])
-        line = where.get(str(problem["loc"][0]), page.head_line + 1) if problem["loc"] else 1
+        line = frontmatter.line_of(page, problem["loc"])
         reason = problem["msg"].removeprefix("Input ").replace("should be", "must be")
         given = "" if problem["type"] == "missing" else f", not {_shown(problem['input'])}"
         remarks.append((line, f"{names} {_plain(reason)}{given}".strip(), True))
@@ -130,9 +129,8 @@ def _hints(page: Page, record: Record) -> list[Remark]:
         hints.append((line, "an unresolved merge conflict in the body", False))
     if record.kind == "config":
         known = RECORDS["config"].model_fields.keys()
-        where = frontmatter.lines(page)
         for key in record.fields().keys() - known:
             near = difflib.get_close_matches(key, known, 1)
             also = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
-            hints.append((where.get(key, 1), f"unknown setting {key!r}{also}", False))
+            hints.append((frontmatter.line_of(page, [key]), f"unknown setting {key!r}{also}", False))
     return hints

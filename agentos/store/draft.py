@@ -18,7 +18,7 @@ from agentos.store import codec, merging
 from agentos.store.cache import File, Snapshot
 from agentos.store.objects import Objects, blob_id
 from agentos.store.refs import Claim, Move, Refs
-from agentos.store.snapshot import assemble, with_file
+from agentos.store.snapshot import assemble, require_format, with_file
 
 R = TypeVar("R", bound=Record)
 
@@ -39,7 +39,7 @@ class Draft:
     ) -> None:
         stuck = {PurePosixPath(path).stem for path in waiting if kind_of(path) == "task"}
         self._stuck = frozenset(stuck)
-        self.before = self._assemble(refs.head, files)
+        self.before = require_format(self._assemble(refs.head, files))
         self.refs = refs
         self.by = by
         self.now = now
@@ -81,9 +81,12 @@ class Draft:
 
     def task(self, ref: str) -> Task:
         """The task that `ref` means, as it stands now. Raises NotFound, Usage, or Invalid if unreadable."""
-        task = self.board.task(ref)
-        self._require_readable(task.path)
-        return task
+        known = self.board.tasks.rows.keys() | self.board.held
+        name = ids.resolve(ref, known)
+        stuck = next((path for path in self.waiting if PurePosixPath(path).stem == name), None)
+        if stuck is not None:
+            self._require_readable(stuck)
+        return self.board.task(name)
 
     def text(self, path: str) -> bytes:
         """A file's bytes as they stand now. Raises NotFound."""

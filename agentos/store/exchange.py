@@ -73,6 +73,16 @@ def _beside(file: Path) -> Path:
     return file.with_name(f".{file.name[:200]}.{secrets.token_hex(4)}.agentos")
 
 
+def leftovers(file: Path) -> list[Path]:
+    """What a killed process may have left beside a file it was putting in place."""
+    prefix = f".{file.name[:200]}."
+    try:
+        names = os.listdir(file.parent)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [file.with_name(n) for n in names if n.startswith(prefix) and n.endswith(".agentos")]
+
+
 def read(file: Path) -> bytes | None:
     """The bytes of a plain file; None for none. Raises Surprise for what is no plain file."""
     try:

@@ -20,17 +20,22 @@ def latest(store: Store, objects: Objects, head: str | None) -> list[Activity]:
         kept, rows = json.loads((store.local / "cache" / "feed").read_bytes())
         if kept == head:
             return history.from_plain(rows)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, LookupError):
         pass
     return history.feed(store.git, objects, head, store.prefix, MOST_ACTIVITIES)
 
 
 def is_known(store: Store, head: str | None) -> bool:
     """Whether `head` is the last commit whose activities were kept, so that nobody committed since."""
+    return head is not None and last_known(store) == head
+
+
+def last_known(store: Store) -> str | None:
+    """The last commit whose activities were kept; None where this clone does not remember."""
     try:
-        return bool(json.loads((store.local / "cache" / "feed").read_bytes())[0] == head)
-    except (OSError, ValueError, TypeError, IndexError):
-        return False
+        return str(json.loads((store.local / "cache" / "feed").read_bytes())[0])
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
 
 
 def keep(store: Store, commit: str | None, activities: Sequence[Activity]) -> None:

@@ -58,13 +58,22 @@ def load(text: str, spans: dict[Path, Span] | None = None) -> dict[str, Any]:
     try:
         return _Composer(text, spans).document()
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        is_open = "end of stream" in (error.problem or "") and error.context_mark
+        mark = error.context_mark if is_open else error.problem_mark
+        line = mark.line + 1 if mark else 1
         raise Unreadable(line, _reason(error.problem or "not valid YAML")) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise Unreadable(line, "a character that YAML does not allow") from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise Unreadable(1, str(error).splitlines()[0] if str(error) else "not valid YAML") from None
+
+
+def yaml_error() -> type[Exception]:
+    """What the YAML library raises, for who reads YAML through another library."""
+    import yaml
+
+    return yaml.YAMLError
 
 
 def _reason(problem: str) -> str:
@@ -201,6 +210,7 @@ def typed(text: str) -> Any:
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./()+'@-]*(?: [A-Za-z0-9_./()+'@-]+)*")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z)?")
+_ODD = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _RESERVED = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
 
 
@@ -213,26 +223,35 @@ def scalar(value: Any) -> str:
     text = str(value)
     if (_PLAIN.fullmatch(text) and text.lower() not in _RESERVED) or _TIME.fullmatch(text):
         return text
+    if _ODD.search(text):
+        return '"' + _ODD.sub(_escaped, text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
     import yaml
 
-    style = '"' if "\n" in text or "\r" in text else None
-    dumped = yaml.dump(text, Dumper=yaml.SafeDumper, default_style=style, allow_unicode=True, width=1 << 30)
+    dumped = yaml.dump(text, Dumper=yaml.SafeDumper, allow_unicode=True, width=1 << 30)
     return str(dumped).removesuffix("\n...\n").rstrip("\n")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """A character that would end or break a line, as YAML and JSON escape it."""
+    return f"\\u{ord(match[0]):04x}"
 
 
 def inline(value: Any) -> str:
     """A value as YAML in flow style, on one line."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{scalar(key)}: {inline(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_in_flow(key)}: {_in_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(_in_flow(item) for item in value) + "]"
     return "null" if value is None else scalar(value)
 
 
 def _in_flow(value: Any) -> str:
+    """A value inside brackets, where fewer characters may stand unquoted."""
     text = inline(value)
-    plain = isinstance(value, str) and text == value
-    return "'" + text.replace("'", "''") + "'" if plain and re.search(r"[\[\]{},]", text) else text
+    is_bare = isinstance(value, str) and text == value
+    if not is_bare or _PLAIN.fullmatch(text) or _TIME.fullmatch(text):
+        return text
+    return "'" + text.replace("'", "''") + "'"
 
 
 def dump(fields: Mapping[str, Any], indent: int = 0, newline: str = "\n") -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from agentos.store import fields, splice
 from agentos.store.fields import Unreadable
-from agentos.store.rows import MAX_FILE
+from agentos.store.rows import MAX_FILE, too_large
 
 CONFIG = "board/config.yml"
 
@@ -31,6 +31,8 @@ class Page:
     """The YAML between the fences."""
     closing: str
     body: str
+    is_bare: bool = False
+    """Whether the file is all YAML, without fences."""
 
     @property
     def text(self) -> str:
@@ -57,7 +59,7 @@ class Page:
         """The page with these fields set (None removes one) and nothing else changed."""
         newline = self.newline
         page = self
-        if not self.closing and self.opening in ("", _BOM):
+        if not self.is_bare and not self.closing and self.opening in ("", _BOM):
             gap = newline if self.body and not self.body.startswith(("\n", "\r")) else ""
             page = Page(self.opening + "---" + newline, "", "---" + newline, gap + self.body)
         return replace(page, head=splice.update(page.head, changes, order, newline))
@@ -66,7 +68,7 @@ class Page:
 def decode(data: bytes) -> str:
     """The text of a file's bytes. Raises Unreadable for what no record may be."""
     if len(data) > MAX_FILE:
-        raise Unreadable(1, f"the file has {len(data):,} bytes; a record has at most {MAX_FILE:,}")
+        raise Unreadable(1, too_large(len(data)))
     nul = data.find(b"\0")
     if nul >= 0:
         raise Unreadable(data.count(b"\n", 0, nul) + 1, "a NUL byte")
@@ -85,7 +87,7 @@ def split(path: str, data: bytes) -> Page:
     text = decode(data)
     start = 1 if text.startswith(_BOM) else 0
     if path == CONFIG:
-        page = Page(text[:start], text[start:], "", "")
+        page = Page(text[:start], text[start:], "", "", is_bare=True)
     elif not text.startswith("---", start):
         return Page(text[:start], "", "", text[start:])
     else:
@@ -121,11 +123,15 @@ def load(page: Page) -> dict[str, Any]:
         raise Unreadable(error.line + page.head_line, error.reason) from None
 
 
-def lines(page: Page) -> dict[str, int]:
-    """The line in the file at which each top-level field stands."""
+def line_of(page: Page, where: Sequence[str | int]) -> int:
+    """The line in the file at which a field stands; the nearest one around it where it has none."""
     spans: dict[fields.Path, fields.Span] = {}
     fields.load(page.head, spans)
-    return {str(key[0]): span.line + page.head_line for key, span in spans.items() if len(key) == 1}
+    for length in range(len(where), 0, -1):
+        span = spans.get(tuple(where[:length]))
+        if span is not None:
+            return span.line + page.head_line
+    return page.head_line or 1
 
 
 def render(values: Mapping[str, Any], body: str) -> bytes:

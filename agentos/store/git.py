@@ -5,6 +5,7 @@ question, which is plain git through this module (docs/decisions/0002-git-door.m
 """
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ _PINNED = (
     "-c", "core.hooksPath=/dev/null",
     "-c", "core.fsmonitor=false",
     "-c", "core.fsync=reference",
+    "-c", "core.filesRefLockTimeout=1000",
     "-c", "core.quotePath=false",
     "-c", "core.pager=cat",
     "-c", "gc.auto=0",
@@ -90,7 +92,7 @@ class Git:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=self.environment(),
-            cwd=self.common_dir,
+            cwd=self.work_tree or self.common_dir,
         )
 
     def environment(self) -> dict[str, str]:
@@ -127,10 +129,20 @@ def find(start: Path, env: Mapping[str, str]) -> Git:
     for folder in (start, *start.parents):
         if (folder / ".git").exists():
             git_dir, common_dir = _folders(folder, env)
+            if _is_bare(common_dir) and git_dir == common_dir:
+                raise Invalid(f"{folder} is a bare repository; AgentOS needs one with a working tree.")
             return Git(git_dir, common_dir, folder, env)
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
             raise Invalid(f"{folder} is a bare repository; AgentOS needs one with a working tree.")
     raise NotFound(f"{start} is not in a git repository. `agentos init` makes one.")
+
+
+def _is_bare(common_dir: Path) -> bool:
+    try:
+        text = (common_dir / "config").read_text(errors="replace")
+    except OSError:
+        return False
+    return re.search(r"(?im)^\s*bare\s*=\s*true\s*$", text) is not None
 
 
 def _folders(top: Path, env: Mapping[str, str]) -> tuple[Path, Path]:

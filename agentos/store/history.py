@@ -31,6 +31,31 @@ def feed(
     return [_activity(git, objects, prefix, row) for row in rows]
 
 
+def updated(git: Git, start: str, prefix: str, paths: Sequence[str]) -> dict[str, datetime]:
+    """When each of these files was last changed, from one walk that ends when all are found."""
+    missing = {prefix + path for path in paths}
+    found: dict[str, datetime] = {}
+    folders = sorted({path.rpartition("/")[0] or path for path in missing})
+    if not missing:
+        return found
+    args = ("-z", "--name-only", "--format=%x01%ct", "--end-of-options", start, "--", *folders)
+    with git.start("log", *args) as process:
+        assert process.stdout is not None
+        moment = datetime.fromtimestamp(0, UTC)
+        rest = b""
+        while missing and (chunk := process.stdout.read(1 << 13)):
+            *parts, rest = (rest + chunk).split(b"\0")
+            for part in parts:
+                name = part.lstrip(b"\n")
+                if name.startswith(b"\x01"):
+                    moment = datetime.fromtimestamp(int(name[1:]), UTC)
+                elif (path := name.decode(errors="surrogateescape")) in missing:
+                    missing.discard(path)
+                    found[path.removeprefix(prefix)] = moment
+        process.kill()
+    return found
+
+
 def _activity(git: Git, objects: Objects, prefix: str, row: Sequence[str]) -> Activity:
     commit, parents, time, author, subject, text = row
     pairs = [line.partition(": ") for line in text.split("\x1f") if ": " in line]

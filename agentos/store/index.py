@@ -11,6 +11,8 @@ from agentos.errors import Conflict
 from agentos.store.git import ZERO, Git
 from agentos.store.journal import Paths
 
+TOKEN = "index.token"
+
 PATIENCE = 1.0
 """Seconds to wait for a busy `index.lock`."""
 
@@ -24,9 +26,11 @@ def lock_file(git: Git) -> Path:
 
 
 @contextmanager
-def locked(git: Git, token: Path) -> Iterator[None]:
-    """Hold git's `index.lock`, as a hard link to `token`, by whose inode it is known to be ours."""
-    lock = lock_file(git)
+def held(git: Git, folder: Path) -> Iterator[None]:
+    """Hold git's `index.lock`, as a hard link to our token in `folder`, by which it is known to be ours."""
+    lock, token = lock_file(git), folder / TOKEN
+    token.unlink(missing_ok=True)
+    token.touch()
     until = time.monotonic() + PATIENCE
     while True:
         try:
@@ -34,6 +38,7 @@ def locked(git: Git, token: Path) -> Iterator[None]:
             break
         except FileExistsError:
             if time.monotonic() > until:
+                token.unlink()
                 raise IndexBusy(
                     f"Another git process is at work here ({lock} exists). Try again when it is done; "
                     "if none is running, `agentos doctor` tells more."
@@ -43,39 +48,36 @@ def locked(git: Git, token: Path) -> Iterator[None]:
         yield
     finally:
         lock.unlink(missing_ok=True)
+        token.unlink(missing_ok=True)
 
 
-def break_lock(git: Git, inode: int) -> None:
-    """Remove a leftover `index.lock`, if it is the one with this inode: ours."""
+def break_lock(git: Git, token: Path) -> None:
+    """Remove a leftover `index.lock`, if it is ours: another name of the token that a killed process left."""
     lock = lock_file(git)
-    if lock.exists() and lock.stat().st_ino == inode:
+    if lock.exists() and token.exists() and lock.samefile(token):
         lock.unlink()
 
 
-def entries(git: Git, paths: Collection[str]) -> dict[str, str]:
-    """The blob that the index has for each of these paths; a path in conflict counts as somebody's."""
+def entries(git: Git, paths: Collection[str], is_flagged: bool = False) -> dict[str, str]:
+    """The blob that the index has for each of these paths; a path in conflict counts as somebody's.
+
+    With `is_flagged`, so does one that git was told not to look at (skip-worktree, assume-unchanged).
+    """
     if not paths:
         return {}
-    out = git.run("--literal-pathspecs", "ls-files", "-s", "-z", "--", *_some(paths))
+    out = git.run("--literal-pathspecs", "ls-files", "-s", "-v", "-z", "--", *_some(paths))
     found: dict[str, str] = {}
     for line in out.split(b"\0")[:-1]:
         meta, _, name = line.partition(b"\t")
-        _, oid, stage = meta.decode().split()
-        found[name.decode(errors="surrogateescape")] = oid if stage == "0" else ""
+        tag, _, oid, stage = meta.decode().split()
+        is_theirs = stage != "0" or (is_flagged and tag != "H")
+        found[name.decode(errors="surrogateescape")] = "" if is_theirs else oid
     return {path: oid for path, oid in found.items() if path in paths}
 
 
 def _some(paths: Collection[str]) -> list[str]:
     """The paths as arguments, or their folders where they are too many for a command line."""
     return list(paths) if len(paths) <= 500 else sorted({path.rpartition("/")[0] or path for path in paths})
-
-
-def token(folder: Path) -> Path:
-    """A new file whose hard link is to be our `index.lock`."""
-    path = folder / "index.token"
-    path.unlink(missing_ok=True)
-    path.touch()
-    return path
 
 
 def prepare(git: Git, paths: Paths, merged: Callable[[str, str], str | None]) -> bool:
@@ -93,12 +95,12 @@ def prepare(git: Git, paths: Paths, merged: Callable[[str, str], str | None]) ->
         blob = new if now == old else merged(path, now) if now else None
         if now != old and blob is None:
             continue
-        mode, oid = ("100644", blob) if blob else ("0", ZERO[: len(now or old or ZERO)])
+        mode, oid = ("100644", blob) if blob else ("0", "0" * len(new or old or ZERO))
         lines.append(f"{mode} {oid}\t{path}\0")
     if not lines:
         return False
+    discard(git)
     source, target = git.git_dir / "index", _copy(git)
-    target.unlink(missing_ok=True)
     if source.exists():
         shutil.copyfile(source, target)
     data = "".join(lines).encode(errors="surrogateescape")
@@ -113,7 +115,8 @@ def install(git: Git) -> None:
 
 def discard(git: Git) -> None:
     """Forget a prepared index that a killed process left."""
-    _copy(git).unlink(missing_ok=True)
+    for file in (_copy(git), _copy(git).with_name("index.agentos.lock")):
+        file.unlink(missing_ok=True)
 
 
 def _copy(git: Git) -> Path:

@@ -32,7 +32,6 @@ class Entry:
     """One publication: the branch's old and new commit, and the files it changes in a worktree.
 
     `paths` are the files it changes, from the repository's top.
-    `lock` is the inode of our `index.lock`, so that a leftover one can be told from the person's.
     """
 
     branch: str
@@ -40,7 +39,6 @@ class Entry:
     new: str
     worktree: str | None = None
     paths: Paths = field(default_factory=dict)
-    lock: int = 0
 
 
 def write(path: Path, entry: Entry) -> None:

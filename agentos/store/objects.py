@@ -40,6 +40,10 @@ class Objects:
         self._algorithm: str | None = None
         self._trees: dict[str, dict[bytes, Entry]] = {}
 
+    def forget(self) -> None:
+        """Drop what was written and not flushed."""
+        self._pending.clear()
+
     def close(self) -> None:
         if self._reader is not None:
             assert self._reader.stdin and self._reader.stdout

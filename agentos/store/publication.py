@@ -1,5 +1,6 @@
 """Publication: a draft becomes a commit, and ref, working tree and index follow in an order that survives."""
 
+from contextlib import nullcontext
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,41 +21,36 @@ class Published(NamedTuple):
     notes: tuple[str, ...]
 
 
-def publish(store: Store, objects: Objects, draft: Draft, message: str, why: str, handle: int) -> Published:
+class Grip(NamedTuple):
+    """The locks that a transaction has: the board's, whose descriptor git inherits, and maybe git's own."""
+
+    handle: int
+    has_index: bool = False
+
+
+def publish(store: Store, objects: Objects, draft: Draft, message: str, why: str, grip: Grip) -> Published:
     """Commit what the draft has written.
 
     Objects and journal are on disk first; then, under git's own `index.lock`, the ref moves from the draft's
     head, the working files and the index follow. Raises refs.Moved where the head is no longer the draft's,
-    and index.IndexBusy; nothing has changed then. `handle` is the board's lock, for git to inherit.
+    and index.IndexBusy; nothing has changed then.
     """
     commit, tree = _write_commit(store, objects, draft, message)
     paths = _paths(store, objects, draft)
     objects.flush()
-    moves = [Move(store.ref, draft.refs.head, commit), *draft.moves]
-    if draft.refs.worktree is None:
-        refs.move(store.git, moves, why, (handle,))
-        return Published(commit, tree, ())
-    notes = _with_worktree(store, objects, draft, moves, paths, why, handle)
-    return Published(commit, tree, tuple(notes))
-
-
-def _with_worktree(
-    store: Store, objects: Objects, draft: Draft, moves: list[Move], paths: Paths, why: str, handle: int
-) -> list[str]:
     top = draft.refs.worktree
-    assert top is not None
-    git = store.git_at(top)
-    token = index.token(store.local)
+    if top is None:
+        refs.move(store.git, [Move(store.ref, draft.refs.head, commit), *draft.moves], why, (grip.handle,))
+        return Published(commit, tree, ())
     book = store.local / "journal"
-    commit = moves[0].new
-    assert commit is not None
-    entry = journal.Entry(store.branch, draft.refs.head, commit, str(top), paths, token.stat().st_ino)
-    journal.write(book, entry)
+    journal.write(book, journal.Entry(store.branch, draft.refs.head, commit, str(top), paths))
+    git = store.git_at(top)
     is_moved = False
     try:
-        with index.locked(git, token):
+        with nullcontext() if grip.has_index else index.held(git, store.local):
             is_indexed = index.prepare(git, paths, recovery.merged_stage(paths, objects))
-            refs.move(store.git, moves, why, (handle,))
+            moves = [Move(store.ref, draft.refs.head, commit), *draft.moves]
+            refs.move(store.git, moves, why, (grip.handle,))
             is_moved = True
             notes = recovery.bring_files(store, top, paths, objects)
             if is_indexed:
@@ -63,10 +59,8 @@ def _with_worktree(
         if not is_moved:
             journal.clear(book)
         raise
-    finally:
-        token.unlink(missing_ok=True)
     journal.clear(book)
-    return notes
+    return Published(commit, tree, tuple(notes))
 
 
 def _paths(store: Store, objects: Objects, draft: Draft) -> Paths:

@@ -69,6 +69,31 @@ def _is(data: bytes | None, blob: str | None, objects: Objects) -> bool:
     return data is None if blob is None else data is not None and blob_id(data, objects.algorithm) == blob
 
 
+def _sweep(top: Path, paths: Paths, objects: Objects) -> None:
+    """Take away the files that a killed process left beside those it was writing.
+
+    One may be what a person saved in the very instant in which names were exchanged: then it is merged in.
+    """
+    for path, blobs in paths.items():
+        file = top / path
+        for left in exchange.leftovers(file):
+            data, now = exchange.read(left), exchange.read(file)
+            found = objects.blob(blobs.found) if blobs.found else None
+            after = objects.blob(blobs.after) if blobs.after else None
+            if data is not None and now is None and data != found:
+                exchange.put(file, None, data)
+            elif _is_a_save(data, now, found, after):
+                exchange.put(file, now, merging.readable(path, found, data or b"", after or b"") or data)
+            left.unlink(missing_ok=True)
+
+
+def _is_a_save(data: bytes | None, now: bytes | None, found: bytes | None, after: bytes | None) -> bool:
+    """Whether what was left beside a finished file is neither of its versions, nor a part of the new one."""
+    if data is None or after is None or now != after:
+        return False
+    return data != found and not after.startswith(data)
+
+
 def merged_stage(paths: Paths, objects: Objects) -> Callable[[str, str], str | None]:
     """What to stage where the person has staged a path that a commit changed: both, merged."""
 
@@ -100,10 +125,12 @@ def recover(store: "Store", objects: Objects) -> bool:
     entry = journal.read(book)
     if entry is not None:
         git = store.git_at(Path(entry.worktree)) if entry.worktree else store.git
-        index.break_lock(git, entry.lock)
+        index.break_lock(git, store.local / index.TOKEN)
         index.discard(git)
         if entry.worktree and _has(store, entry):
             _roll_forward(store, git, entry, objects)
+        elif entry.worktree:
+            _sweep(Path(entry.worktree), entry.paths, objects)
     journal.clear(book)
     return True
 
@@ -112,13 +139,12 @@ def _roll_forward(store: "Store", git: Git, entry: journal.Entry, objects: Objec
     """Files and index brought to the journal's commit, where the head still has what it says."""
     assert entry.worktree
     tree = store.refs().tree
+    _sweep(Path(entry.worktree), entry.paths, objects)
     paths = {p: blobs for p, blobs in entry.paths.items() if objects.find(tree, p) == blobs.after}
     bring_files(store, Path(entry.worktree), paths, objects)
-    token = index.token(store.local)
-    with index.locked(git, token):
+    with index.held(git, store.local):
         if index.prepare(git, paths, merged_stage(paths, objects)):
             index.install(git)
-    token.unlink(missing_ok=True)
 
 
 def _has(store: "Store", entry: journal.Entry) -> bool:

@@ -52,7 +52,7 @@ def read(git: Git, branch: str) -> Refs:
         ref, oid, tree_id, path = line.split("\0")
         if ref == name:
             head, tree = oid, tree_id
-            worktree = Path(path) if path else None
+            worktree = Path(path) if path and Path(path).is_dir() else None
         elif ref.startswith(CLAIMS):
             claims[ref.removeprefix(CLAIMS)] = oid
     if head is None and current_branch(git) == branch:
@@ -90,7 +90,11 @@ def move(git: Git, moves: Iterable[Move], why: str, pass_fds: tuple[int, ...] = 
         if re.search(r"but expected|reference already exists|unable to resolve|is at ", error.stderr):
             raise Moved("The branch or a claim was moved meanwhile.") from None
         if "Unable to create" in error.stderr and "File exists" in error.stderr:
-            raise Moved("Another git process is moving the branch at this moment.") from None
+            lock = re.search(r"'([^']+\.lock)'", error.stderr)
+            raise Conflict(
+                f"Another git process holds {lock[1] if lock else 'a ref'}; "
+                "if none is running, it was left by one that died."
+            ) from None
         raise
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agentos.errors import Invalid, NotFound, Usage
-from agentos.model import ids
+from agentos.model import ids, times
 from agentos.model.activity import Activity, Actor
 from agentos.model.board import Board, Problem
 from agentos.model.records import BRANCH, Record
@@ -74,7 +74,7 @@ class Store:
                 commit = self.git.commit_of(at)
                 tree = self.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
                 found = snapshot.read(self.git, objects, tree, self.prefix, self.local / "cache")
-                return snapshot.assemble(commit, found.files)
+                return snapshot.require_format(snapshot.assemble(commit, found.files))
             now = self.refs()
             found = snapshot.read(self.git, objects, now.tree, self.prefix, self.local / "cache")
             files = dict(found.files)
@@ -84,7 +84,7 @@ class Store:
                 else:
                     files[edit.path] = (f"hand:{edit.mtime}", *edit.row, None)
             found.save(self.local / "cache")
-            return snapshot.assemble(now.head, files)
+            return snapshot.require_format(snapshot.assemble(now.head, files))
         finally:
             objects.close()
 
@@ -125,6 +125,16 @@ class Store:
         finally:
             objects.close()
 
+    def committed(self, path: str, at: str | None = None) -> str:
+        """A file's text in a commit, the board's last one for none given; empty where it is not there."""
+        commit = self.git.commit_of(at) if at else self.refs().head
+        objects = Objects(self.git)
+        try:
+            oid = objects.find(commit, self.prefix + path) if commit else None
+            return objects.blob(oid).decode(errors="replace") if oid else ""
+        finally:
+            objects.close()
+
     def body(self, record: Record, at: str | None = None) -> str:
         """The Markdown below a record's front matter."""
 
@@ -147,6 +157,14 @@ class Store:
         finally:
             objects.close()
 
+    def updated(self, paths: Sequence[str], at: str | None = None) -> dict[str, str]:
+        """When each of these files was last committed, as the records write times."""
+        from agentos.store import history
+
+        start = self.git.commit_of(at) if at else self.refs().head
+        found = history.updated(self.git, start, self.prefix, paths) if start else {}
+        return {path: times.stamp(moment) for path, moment in found.items()}
+
     def located(self, problems: Iterable[Problem], at: str | None = None) -> list[Problem]:
         """The problems with the line filled in where only the field is known."""
         return [self._locate(p, at) if not p.line else p for p in problems]
@@ -155,7 +173,7 @@ class Store:
         from agentos.store import frontmatter
 
         page = frontmatter.split(problem.path, self.text(problem.path, at).encode())
-        line = frontmatter.lines(page).get(problem.field, 1)
+        line = frontmatter.line_of(page, [problem.field])
         return Problem(problem.path, line, problem.reason, problem.is_fatal, problem.field)
 
     def claims(self) -> list[Claim]:

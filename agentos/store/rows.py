@@ -5,6 +5,12 @@ from typing import NamedTuple
 MAX_FILE = 1 << 20
 """Bytes of the largest file that can be a record."""
 
+
+def too_large(size: int) -> str:
+    """Why a file of so many bytes is no record."""
+    return f"the file has {size:,} bytes; a record has at most {MAX_FILE:,}"
+
+
 Remark = tuple[int, str, bool]
 """A line, a reason, and whether the file is unreadable because of it."""
 

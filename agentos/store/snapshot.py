@@ -47,13 +47,27 @@ def update(
         if entry is None:
             snapshot.set(path, None)
         elif entry[0] == LINK:
-            snapshot.set(path, (entry[1], kind_of(path), None, SYMLINK, None))
+            kind = kind_of(path)
+            is_ours = kind not in ("agent", "document")
+            snapshot.set(path, (entry[1], kind if is_ours else None, None, SYMLINK if is_ours else (), None))
         elif not (root and _take_working(snapshot, path, entry[1], root, objects.algorithm)):
             missing[path] = entry[1]
     blobs = objects.blobs(missing.values())
     for path, oid in missing.items():
         kind, fields, remarks = parsed(path, blobs[oid])
         snapshot.set(path, (oid, kind, fields, remarks, None))
+
+
+def earlier(git: Git, objects: Objects, now: Snapshot, commit: str, prefix: str) -> dict[str, File] | None:
+    """The files as they were at another commit; None where that is gone from the repository."""
+    if now.tree is None:
+        return None
+    changed = _changed(git, now.tree, f"{commit}^{{tree}}", prefix)
+    if changed is None:
+        return None
+    then = Snapshot(None, dict(now.files))
+    update(then, changed, None, objects)
+    return then.files
 
 
 def parsed(path: str, data: bytes) -> Row:
@@ -108,7 +122,7 @@ def _note(found: dict[str, Any], name: bytes, prefix: str, entry: tuple[bytes, s
 
 
 def assemble(commit: str | None, files: Mapping[str, File]) -> Board:
-    """The board these files are. Raises Invalid where its format is newer than this version reads."""
+    """The board these files are."""
     rows: dict[str, dict[str, Any]] = {kind: {} for kind in RECORDS}
     problems: list[Problem] = []
     held: set[str] = set()
@@ -128,11 +142,14 @@ def assemble(commit: str | None, files: Mapping[str, File]) -> Board:
             )
             rows[kind].pop(name, None)
             held.add(name)
-    for path, other in duplicates(path for path, file in files.items() if file[1]):
-        problems.append(Problem(path, 1, f"differs from {other} only in case; rename one of them"))
-        kind = files[path][1] or ""
-        rows[kind].pop(_name(kind, path), None)
-    config = _config(rows["config"], problems)
+    for pair in duplicates(path for path, file in files.items() if file[1]):
+        for path, other in (pair, pair[::-1]):
+            problems.append(Problem(path, 1, f"differs from {other} only in case; rename one of them"))
+            kind = files[path][1] or ""
+            rows[kind].pop(_name(kind, path), None)
+            if kind == "task":
+                held.add(_name(kind, path))
+    config = _config(rows["config"])
     tables = {kind: Table(rows[kind], _maker(RECORDS[kind])) for kind in rows}
     return Board(
         commit=commit,
@@ -175,14 +192,16 @@ def _maker(kind: type[Record]) -> Any:
     return lambda name, row: kind.from_row(row[0], row[2])
 
 
-def _config(rows: Mapping[str, Any], problems: list[Problem]) -> Config:
+def _config(rows: Mapping[str, Any]) -> Config:
     row = rows.get("board/config.yml")
-    if row is None:
-        return Config()
-    config = Config.from_row(row[0], row[2])
-    if config.format > FORMAT:
+    return Config.from_row(row[0], row[2]) if row else Config()
+
+
+def require_format(board: Board) -> Board:
+    """The board, if this version may read and write its format. Raises Invalid for a newer one."""
+    if board.config.format > FORMAT:
         raise Invalid(
-            f"board/config.yml: format {config.format} is newer than this version of agentos reads "
+            f"board/config.yml: format {board.config.format} is newer than this version of agentos reads "
             f"({FORMAT}). Upgrade agentos to work on this board."
         )
-    return config
+    return board

@@ -1,5 +1,6 @@
 """Setting fields in a YAML text by changing only the lines that say them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,11 +24,23 @@ def update(text: str, changes: Fields, order: Sequence[str] = (), newline: str =
         else:
             wanted[key] = value
         text = _set(text, (key,), value, order, newline)
-    if load(text) != _plain(wanted):
+    if not _same(_without_none(load(text)), _without_none(wanted)):
         raise Invalid(
             f"the fields {', '.join(changes)} can't be changed without touching others; edit by hand"
         )
     return text
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are alike in type as well: 1 is not true."""
+    return json.dumps(_plain(one), sort_keys=True) == json.dumps(_plain(other), sort_keys=True)
+
+
+def _without_none(value: Any) -> Any:
+    """The value without keys that say nothing: a key left empty is as good as none."""
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -48,7 +61,7 @@ def _set(text: str, path: Path, value: Any, order: Sequence[str], newline: str) 
     if span is None:
         return text if value is None else _insert(text, path, value, spans, order, newline)
     old = fields[path[-1]]
-    if old == _plain(value) and value is not None:
+    if _same(old, value) and (value is not None or len(path) > 1):
         return text
     if value is None:
         return _remove(text, path, spans)
@@ -77,7 +90,8 @@ def _replace(text: str, span: Span, value: Any) -> str:
     old = text[span.start : span.end]
     if "\n" not in old.rstrip("\n") and not (span.quote and span.quote in "|>"):
         if span.quote and isinstance(value, str) and new == value:
-            new = f"{span.quote}{value}{span.quote}"
+            inner = value.replace("'", "''") if span.quote == "'" else value
+            new = f"{span.quote}{inner}{span.quote}"
         gap = "" if old or text[span.start - 1 : span.start] == " " else " "
         return text[: span.start] + gap + new + text[span.end :]
     start, stop = _lines(text, span)

@@ -1,7 +1,9 @@
 """Transactions: read, decide, write and commit under the lock; all or nothing."""
 
+import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -10,7 +12,7 @@ from agentos.errors import Conflict
 from agentos.model import activity as said
 from agentos.model import working
 from agentos.model.activity import Activity, Actor
-from agentos.model.board import Problem
+from agentos.model.board import Board, Problem
 from agentos.model.changes import Change, diff
 from agentos.model.consequences import consequences
 from agentos.store import (
@@ -30,6 +32,7 @@ from agentos.store.cache import Snapshot
 from agentos.store.draft import Draft
 from agentos.store.lock import board_lock
 from agentos.store.objects import Objects
+from agentos.store.publication import Grip
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
 from agentos.store.worktree import HandEdit
@@ -37,17 +40,25 @@ from agentos.store.worktree import HandEdit
 T = TypeVar("T")
 Decide = Callable[[Draft], T]
 
-TRIES = 50
-"""How often a transaction starts anew because somebody moved the branch in between."""
+POLITE = 3
+"""Tries that leave `index.lock` to others until the very end."""
+
+LONGEST = 60.0
+"""Seconds for which a transaction starts anew because somebody moves the branch in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result(Generic[T]):
-    """What a transaction did: what its function returned, the commit (None: nothing changed), and notes."""
+    """What a transaction did.
+
+    `value` is what its function returned, `commit` None where that changed nothing, `adopted` what was
+    committed for the person before.
+    """
 
     value: T
     commit: str | None
     changes: tuple[Change, ...]
+    adopted: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -59,27 +70,43 @@ def transact(
     subject: str | None = None,
     trailers: Sequence[tuple[str, str]] = (),
     mark: str = "",
-    patience: float = worktree.QUIET,
+    quiet: float = worktree.QUIET,
 ) -> Result[T]:
     """Run `decide` on the board as it is under the lock, and commit what it changed as `by`.
 
     Hand edits are adopted first, as a commit of the person's. `decide` may run more than once: when somebody
     moves the branch at the same moment it is asked again on the new head. `subject` replaces the line made
-    from the changes, `mark` is added to it. `patience` is how many seconds to wait for hand edits to settle.
-    Raises what `decide` raises, and Conflict while git is busy.
+    from the changes, `mark` is added to it. `quiet` is for how many seconds a hand edit must have been left
+    alone. Raises what `decide` raises, and Conflict while git is busy.
     """
     with board_lock(store.local / "lock") as handle:
-        for _ in range(TRIES):
-            attempt = _Attempt(store, by, handle)
-            try:
-                return attempt.run(decide, _Words(subject, mark, tuple(trailers)), patience)
-            except index.IndexBusy:
-                raise
-            except refs.Moved:
-                time.sleep(0.001)
-            finally:
-                attempt.objects.close()
+        until = time.monotonic() + LONGEST
+        objects = Objects(store.git)
+        try:
+            for count in itertools.takewhile(lambda _: time.monotonic() < until, itertools.count()):
+                try:
+                    with _undisturbed(store, count) as is_held:
+                        attempt = _Attempt(store, by, objects, Grip(handle, is_held))
+                        return attempt.run(decide, _Words(subject, mark, tuple(trailers)), quiet)
+                except refs.Moved:
+                    objects.forget()
+        finally:
+            objects.close()
     raise Conflict("The branch is moved faster than a transaction can finish; try again.")
+
+
+@contextmanager
+def _undisturbed(store: Store, tries: int) -> Iterator[bool]:
+    """After some tries, git's `index.lock` from the first look at the branch on; gives whether it is held.
+
+    Who commits without pause would else always be faster.
+    """
+    top = store.refs().worktree if tries >= POLITE else None
+    if top is None:
+        yield False
+        return
+    with index.held(store.git_at(top), store.local):
+        yield True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,46 +121,50 @@ class _Words:
 class _Attempt:
     """One try at a transaction, under the lock."""
 
-    def __init__(self, store: Store, by: Actor, handle: int) -> None:
+    def __init__(self, store: Store, by: Actor, objects: Objects, grip: Grip) -> None:
         self.store = store
         self.by = by
-        self.handle = handle
-        self.objects = Objects(store.git)
+        self.objects = objects
+        self.grip = grip
         self.notes: list[str] = []
 
-    def run(self, decide: Decide[T], words: _Words, patience: float) -> Result[T]:
+    def run(self, decide: Decide[T], words: _Words, quiet: float) -> Result[T]:
         store = self.store
         recovery.recover(store, self.objects)
         now = store.refs()
+        worktree.require_quiet(store.git.common_dir, store.branch)
         if now.worktree is not None:
             worktree.require_quiet(store.git_at(now.worktree).git_dir)
         found = snapshot.read(store.git, self.objects, now.tree, store.prefix, store.local / "cache")
-        edits = adoption.settled(store, now, found, self.objects, patience)
-        waiting = adoption.waiting(edits)
-        if adoption.is_on(found) and self._adopt(now, found, edits, waiting):
-            now = store.refs()
+        edits = adoption.settled(store, now, found, self.objects, quiet)
+        waiting = adoption.waiting(found, edits)
+        adopted: list[Change] = []
+        if adoption.is_on(found):
+            adopted = self._adopt(now, found, edits, waiting)
+            now = store.refs() if adopted else now
         draft = Draft(found.files, now, self.objects, self.by, self._moment(), waiting)
         value = decide(draft)
         commit, changes = self._commit(draft, words, found)
         found.save(store.local / "cache")
-        return Result(value, commit, tuple(changes), tuple(self.notes))
+        return Result(value, commit, tuple(changes), tuple(adopted), tuple(self.notes))
 
     def _adopt(
         self, now: Refs, found: Snapshot, edits: Sequence[HandEdit], waiting: Mapping[str, Problem]
-    ) -> bool:
-        """Commit what the person saved, in their name; gives whether there was anything."""
+    ) -> list[Change]:
+        """Commit what the person saved, in their name; gives what that changed."""
         store = self.store
-        taken = adoption.adoptable(store, now, found, edits) if edits else []
+        taken = adoption.adoptable(store, now, found, edits, waiting) if edits else []
         written = handpage.find(store, now, self.objects)
         if not taken and written is None:
-            return False
+            return []
         draft = Draft(found.files, now, self.objects, store.person(), self._moment(), waiting)
         adoption.apply(draft, taken, bases.load(store.local), store.prefix)
+        snapshot.require_format(draft.board)
         if written is not None:
             self.notes += handpage.apply(draft, written)
         if not draft.written and written is not None:
             handpage.put_back(store, now, self.objects, written)
-        return self._commit(draft, _Words(), found)[0] is not None
+        return self._commit(draft, _Words(), found)[1]
 
     def _moment(self) -> datetime:
         return self.store.clock().astimezone(UTC)
@@ -142,12 +173,14 @@ class _Attempt:
         """Publish what a draft changed, with its consequences and WORKING.md; nothing where nothing did."""
         head = draft.refs.head
         changes: list[Change] = []
+        is_known = feed.is_known(self.store, head)
         adoption.number(draft)
-        if draft.written:
-            for task in consequences(draft.before, draft.board):
+        if draft.written or not is_known:
+            for task in consequences(draft.before if is_known else self._before(draft, found), draft.board):
                 draft.follow(task)
+        if draft.written:
             changes = diff(draft.before, draft.board)
-        elif draft.moves or feed.is_known(self.store, head):
+        elif draft.moves or is_known:
             self._move_only(draft)
             return None, []
         activities = feed.latest(self.store, self.objects, head)
@@ -162,13 +195,21 @@ class _Attempt:
         text = page.compose(draft, activities, page.updated(self.store, self.objects, draft))
         draft.written[working.PATH] = text.encode()
         message = said.message(line, happened, draft.by, words.trailers)
-        done = publication.publish(self.store, self.objects, draft, message, line, self.handle)
+        done = publication.publish(self.store, self.objects, draft, message, line, self.grip)
         self.notes += done.notes
         draft.update(found, done.tree)
         feed.keep(self.store, done.commit, activities)
         return done.commit, changes
 
+    def _before(self, draft: Draft, found: Snapshot) -> Board:
+        """The board at the last commit that was ours, where somebody has committed with plain git since."""
+        last = feed.last_known(self.store)
+        files = (
+            snapshot.earlier(self.store.git, self.objects, found, last, self.store.prefix) if last else None
+        )
+        return draft.before if files is None else snapshot.assemble(last, files)
+
     def _move_only(self, draft: Draft) -> None:
         if draft.moves:
             self.objects.flush()
-            refs.move(self.store.git, draft.moves, "claims", (self.handle,))
+            refs.move(self.store.git, draft.moves, "claims", (self.grip.handle,))

@@ -1,5 +1,6 @@
 """The working tree: which record files differ from the commit, and writing back without harm."""
 
+import contextlib
 import os
 import stat
 import time
@@ -11,11 +12,14 @@ from agentos.errors import Conflict
 from agentos.model.words import kind_of
 from agentos.store.cache import Sig, Snapshot
 from agentos.store.objects import blob_id
-from agentos.store.rows import MAX_FILE, SYMLINK, Row
+from agentos.store.rows import SYMLINK, Row, too_large
 from agentos.store.snapshot import FOLDERS, parsed
 
 QUIET = 0.02
 """Seconds a file must have been left alone before it counts as saved."""
+
+MOST_READ = 64 << 20
+"""Bytes that are read of a file to see whether it is the one in the commit."""
 
 _SKIPPED = frozenset({"attachments"})
 _BUSY = {
@@ -42,17 +46,36 @@ def operation(git_dir: Path) -> str | None:
     return next((what for name, what in _BUSY.items() if (git_dir / name).exists()), None)
 
 
-def require_quiet(git_dir: Path) -> None:
-    """Raises Conflict while git is in the middle of something."""
-    what = operation(git_dir)
+def _holds(git_dir: Path, branch: str) -> bool:
+    """Whether a rebase or a bisect in this worktree, which detaches HEAD, began on the branch."""
+    for name in ("rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START"):
+        with contextlib.suppress(OSError):
+            said = (git_dir / name).read_text(errors="replace").strip()
+            if said.removeprefix("refs/heads/") == branch:
+                return True
+    return False
+
+
+def require_quiet(git_dir: Path, branch: str | None = None) -> None:
+    """Raises Conflict while git is in the middle of something.
+
+    With `branch`, `git_dir` is the one shared by all worktrees, and only what holds that branch counts.
+    """
+    places = [git_dir, *(git_dir / "worktrees").glob("*")] if branch else [git_dir]
+    held = [place for place in places if not branch or _holds(place, branch)]
+    what = next((busy for place in held if (busy := operation(place))), None)
     if what:
         raise Conflict(f"git is in the middle of {what}; finish or abort it first (`git status` says how).")
 
 
 def scan(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Every file that may be a record, by its path from the board's root, with its own stat."""
+    """Every file that may be a record, by its path from the board's root, with its own stat.
+
+    Links and other people's repositories are not followed.
+    """
     for folder in FOLDERS:
-        yield from _walk(root / folder, folder, folder != "agents")
+        if not (root / folder).is_symlink():
+            yield from _walk(root / folder, folder, folder != "agents")
 
 
 def _walk(folder: Path | str, path: str, deep: bool) -> Iterator[tuple[str, os.stat_result]]:
@@ -61,7 +84,9 @@ def _walk(folder: Path | str, path: str, deep: bool) -> Iterator[tuple[str, os.s
     except (FileNotFoundError, NotADirectoryError):
         return
     with found:
-        for entry in found:
+        entries = list(found)
+    if not any(entry.name == ".git" for entry in entries):
+        for entry in entries:
             name = entry.name
             if name.endswith(".md") or name == "config.yml":
                 yield f"{path}/{name}", entry.stat(follow_symlinks=False)
@@ -120,15 +145,17 @@ def _read(file: Path, path: str, found: os.stat_result, oid: str | None, algorit
     mtime = found.st_mtime_ns / 1e9
     kind = kind_of(path)
     if not stat.S_ISREG(found.st_mode):
+        if kind in ("agent", "document"):
+            return None
         return HandEdit(path, None, Row(kind, None, SYMLINK), mtime)
     try:
         handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError as error:
         return HandEdit(path, None, Row(kind, None, ((1, error.strerror or "unreadable", True),)), mtime)
     with os.fdopen(handle, "rb") as stream:
-        data = stream.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            return HandEdit(path, data, parsed(path, data), mtime)
+        data = stream.read(MOST_READ + 1)
+    if len(data) > MOST_READ:
+        return HandEdit(path, None, Row(kind, None, ((1, too_large(found.st_size), True),)), mtime)
     if oid is not None and blob_id(data, algorithm) == oid:
         return None
     return HandEdit(path, data, parsed(path, data), mtime)

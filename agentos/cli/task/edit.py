@@ -10,8 +10,8 @@ import typer
 from agentos.actions import tasks
 from agentos.cli import context
 from agentos.cli.task.ref import Ref
-from agentos.errors import AgentOSError, Refused, Usage
-from agentos.store.fields import load, typed
+from agentos.errors import AgentOSError, Invalid, Refused, Usage
+from agentos.store.fields import Unreadable, load, typed
 
 app = typer.Typer()
 
@@ -51,7 +51,10 @@ def _assignment(pair: str) -> tuple[str, Any]:
     if not equals or not name.strip():
         raise Usage(f"--set takes FIELD=VALUE, not {pair!r}.")
     if value[:1] in "[{":
-        return name.strip(), load(f"value: {value}\n").get("value")
+        try:
+            return name.strip(), load(f"value: {value}\n").get("value")
+        except Unreadable as error:
+            raise Usage(f"{pair!r} can't be read: {error.reason}.") from None
     return name.strip(), typed(value)
 
 
@@ -68,4 +71,7 @@ def _in_editor(ref: str) -> None:
     done = subprocess.run([*editor, str(root / task.path)], check=False)
     if done.returncode:
         raise AgentOSError(f"{editor[0]} left with {done.returncode}; the file is as it saved it.")
+    problem = next((p for p in store.board().problems if p.path == task.path and p.is_fatal), None)
+    if problem:
+        raise Invalid(f"{problem}. The file is as you saved it; mend it, and the next command takes it.")
     context.act(lambda draft: None)

@@ -44,7 +44,7 @@ def list_(
     found = sorted(filter(wanted, board.tasks.values()), key=lambda task: (task.number or 0, task.id))
     shown = found[:limit] if limit else found
     if as_json:
-        context.print_json([context.plain(task) for task in shown])
+        context.print_json(context.plain_list(store, shown, at))
     else:
         show.task_list(board, shown)
     if len(shown) < len(found):

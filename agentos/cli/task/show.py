@@ -4,7 +4,6 @@ import typer
 
 from agentos.cli import context, show
 from agentos.cli.task.ref import Ref
-from agentos.model import times
 
 app = typer.Typer()
 
@@ -19,8 +18,7 @@ def show_(ref: Ref, at: context.At = None, as_json: context.Json = False) -> Non
     board = store.board(at)
     task = board.task(ref)
     body = store.body(task, at)
-    history = store.activities(1, at, [task.path])
-    updated = times.stamp(history[0].time) if history else None
+    updated = store.updated([task.path], at).get(task.path)
     if as_json:
         context.print_json(context.plain(task, updated=updated, body=body))
         return

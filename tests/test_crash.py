@@ -1,0 +1,309 @@
+"""Crashes: a process killed at any moment loses nothing it said was done, and looks like nobody's edit."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import Scratch
+
+from agentos.actions import tasks
+from agentos.errors import Conflict
+from agentos.model.activity import Actor
+from agentos.orchestrator.tick import Options, tick
+from agentos.store.index import IndexBusy
+
+KILLS = int(os.environ.get("AGENTOS_KILLS", "15"))
+SEED = int(os.environ.get("AGENTOS_SEED", "20260202"))
+CALLS = "fsync link unlink rename replace rmdir" + (" open write" if KILLS > 15 else "")
+"""The system's calls that are steps of a transaction, besides the start of a git process."""
+FIRST = "beginning" if KILLS > 15 else "journal"
+"""Where the first kill is: before the journal is written nothing but new objects has been touched."""
+MOST = "100000" if KILLS > 15 else "40"
+
+TECHNICAL = Actor("technical", is_agent=True)
+
+PRELUDE = """
+import os, shutil, subprocess, sys, time
+from datetime import UTC, datetime
+from pathlib import Path
+from agentos.actions import messages, tasks
+from agentos.model.activity import Actor
+from agentos.store.repository import Store
+from agentos.store.transaction import transact
+TECHNICAL = Actor("technical", is_agent=True)
+def open_store():
+    return Store.open(Path.cwd(), os.environ, lambda: datetime.now(UTC))
+"""
+
+WRITER = """
+store = open_store()
+print("ready", flush=True)
+for i in range(int(sys.argv[1]), 100000):
+    def step(draft):
+        match i % 4:
+            case 0: return "has", tasks.add(draft, f"Number {i}").path
+            case 1: return "has", messages.add(draft, "1", f"Number {i}").path
+            case 2: return "priority", str(tasks.edit(draft, "1", {"priority": i % 5 + 1}).priority)
+            case _:
+                old = tasks.add(draft, f"Passing {i}")
+                tasks.move(draft, old.id, "assigned")
+                return "has", tasks.add(draft, f"Also {i}").path
+    word, value = transact(store, step, TECHNICAL).value
+    print(word, value, flush=True)
+"""
+
+
+class Killed:
+    """A repository in which writers are killed: what they said was done, and what the person has there."""
+
+    def __init__(self, scratch: Scratch) -> None:
+        self.scratch = scratch
+        scratch.act(lambda d: tasks.add(d, "What everybody talks about"), TECHNICAL)
+        scratch.write("staged.txt", "one\n")
+        scratch.git("add", "staged.txt")
+        scratch.write("untracked.txt", "two\n")
+        self.status = scratch.git("status", "--porcelain")
+        self.by_person = scratch.git("log", "--format=%h %s", "--author=Ada")
+        self.done: set[str] = set()
+        self.priority = 3
+        self.count = 0
+
+    def kill_one(self, chance: random.Random) -> None:
+        """Start a writer, and kill it, or it and its children, after a random while."""
+        writer = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + WRITER, str(self.count)],
+            cwd=self.scratch.root, text=True, stdout=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        assert writer.stdout and writer.stdout.readline() == "ready\n"
+        time.sleep(chance.random() * 0.3)
+        if chance.random() < 0.5:
+            os.killpg(writer.pid, signal.SIGKILL)
+        else:
+            writer.kill()
+        out, _ = writer.communicate(timeout=60)
+        assert writer.returncode == -signal.SIGKILL, "it left by itself"
+        for line in out.splitlines():
+            word, value = line.split(maxsplit=1)
+            self.count += 1
+            if word == "has":
+                self.done.add(value)
+            else:
+                self.priority = int(value)
+        self.count += 4 - self.count % 4
+
+    def check(self, where: str) -> None:
+        """The next command finds everything in order."""
+        scratch = self.scratch
+        scratch.act(lambda d: None, TECHNICAL)
+        assert self.done <= set(scratch.git("ls-tree", "-r", "--name-only", "HEAD").splitlines()), where
+        assert scratch.git("status", "--porcelain") == self.status, where
+        assert scratch.git("log", "--format=%h %s", "--author=Ada") == self.by_person, where
+        assert not (scratch.root / ".git/index.lock").exists(), where
+
+
+def test_killed_at_random_moments(scratch: Scratch) -> None:
+    print(f"seed {SEED}, {KILLS} kills")
+    chance = random.Random(SEED)
+    killed = Killed(scratch)
+    for number in range(KILLS):
+        before = killed.priority
+        killed.kill_one(chance)
+        killed.check(f"kill {number}")
+        found = scratch.store.board().task("1").priority
+        assert found == killed.priority or found != before
+        killed.priority = found
+    scratch.git("fsck", "--strict")
+    assert len(killed.done) >= KILLS // 5
+
+
+# One step after the other -------------------------------------------------------------------------------
+
+DRIVER = """
+# Runs one transaction again and again, in a copy of the repository, killed one step later each time.
+import agentos.store.exchange, agentos.store.publication
+from agentos.store import journal
+scenario, names, first, most = sys.argv[1:]
+home = Path.cwd()
+calls = [(os, name) for name in names.split()]
+calls.append((subprocess, "run"))
+
+def git(*args):
+    done = subprocess.run(["git", *args], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"git {args}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+def work(draft):
+    if scenario == "archive":
+        return tasks.archive(draft, ["1"])
+    tasks.edit(draft, "2", {"priority": 1})
+    messages.add(draft, "2", "Hello")
+    tasks.add(draft, "Fresh")
+
+def is_done():
+    head = git("ls-tree", "-r", "--name-only", "HEAD").splitlines()
+    if scenario == "archive":
+        signs = ["board/archive/00xx/TASK-001-first.md" in head, "board/tasks/TASK-001-first.md" not in head]
+    else:
+        signs = ["board/tasks/TASK-003-fresh.md" in head, any(p.startswith("board/messages/") for p in head),
+                 "priority: 1\\n" in git("show", "HEAD:board/tasks/TASK-002-second.md")]
+    assert len(set(signs)) == 1, f"half done: {signs}"
+    return signs[0]
+
+def killed_at(step):
+    # True where the transaction was over before.
+    child = os.fork()
+    if not child:
+        left, counts = [step], [first == "beginning"]
+        def wrap(real):
+            def call(*args, **kwargs):
+                left[0] -= counts[0]
+                if not left[0]:
+                    os._exit(9)
+                return real(*args, **kwargs)
+            return call
+        def begin(*args, write=journal.write):
+            counts[0] = True
+            return write(*args)
+        journal.write = begin
+        for module, name in calls:
+            setattr(module, name, wrap(getattr(module, name)))
+        try:
+            transact(open_store(), work, TECHNICAL)
+        except BaseException as error:
+            print("raised", repr(error), flush=True)
+            os._exit(1)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, 9), code
+    return code == 0
+
+def check(status):
+    transact(open_store(), lambda draft: None, TECHNICAL)
+    found = git("status", "--porcelain", "-uall")
+    assert found == status, f"git status says {found!r}"
+    git("fsck", "--strict")
+    authors = git("log", "--format=%an: %s", f"{base}..").splitlines()
+    people = [line for line in authors if not line.startswith("technical: ")]
+    wanted = ["Ada Lovelace: TASK-002-second: text edited"] if scenario == "hand edit" else []
+    assert people in ([], wanted), f"somebody committed {people}"
+    if scenario == "hand edit":
+        assert people == wanted and "by hand" in git("show", "HEAD:board/tasks/TASK-002-second.md")
+    assert not Path(".git/index.lock").exists(), "index.lock is left"
+    if not is_done():
+        transact(open_store(), work, TECHNICAL)
+        assert is_done() and git("status", "--porcelain", "-uall") == status, "the next one fails"
+
+base = git("rev-parse", "HEAD").strip()
+step, bad = 1, 0
+while True:
+    copy = home.with_name(f"copy-{step}")
+    shutil.copytree(home, copy, symlinks=True)
+    os.chdir(copy)
+    git("update-index", "-q", "--refresh")
+    status = git("status", "--porcelain", "-uall").replace(" M board/tasks/TASK-002-second.md\\n", "")
+    over = killed_at(step)
+    try:
+        check(status)
+    except BaseException as error:
+        bad += 1
+        print(f"step {step}: {error}", flush=True)
+    os.chdir(home)
+    shutil.rmtree(copy)
+    if over or step == int(most):
+        break
+    step += 1
+print(f"{step} steps, {bad} bad", flush=True)
+"""
+
+
+@pytest.mark.parametrize("scenario", ["edit", "archive", "hand edit"])
+def test_killed_at_each_step(scratch: Scratch, scenario: str) -> None:
+    scratch.act(lambda d: (tasks.add(d, "First"), tasks.move(d, "1", "done"), tasks.add(d, "Second")))
+    scratch.write("staged.txt", "one\n")
+    scratch.git("add", "staged.txt")
+    scratch.write("untracked.txt", "two\n")
+    if scenario == "hand edit":
+        path = "board/tasks/TASK-002-second.md"
+        scratch.write(path, scratch.read(path) + "\nWritten by hand.\n")
+        time.sleep(0.05)
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + DRIVER, scenario, CALLS, FIRST, MOST],
+        cwd=scratch.root, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done
+    print(done.stdout)
+    assert done.stdout.splitlines()[-1].endswith(", 0 bad"), done.stdout
+    assert int(done.stdout.splitlines()[-1].split()[0]) > 15
+
+
+def test_locks_that_a_killed_git_left_are_removed_or_named(scratch: Scratch) -> None:
+    """A power cut ends git's processes too, each with its lock file in place."""
+    script = """
+import agentos.store.refs as refs
+refs.move = lambda *args: os._exit(9)
+transact(open_store(), lambda d: tasks.add(d, "First"), TECHNICAL)
+"""
+    done = subprocess.run([sys.executable, "-c", PRELUDE + script], cwd=scratch.root, check=False)
+    assert done.returncode == 9
+    (scratch.root / ".git/index.agentos.lock").touch()
+    scratch.act(lambda d: tasks.add(d, "Second"))
+    lock = scratch.root / ".git/refs/heads/main.lock"
+    lock.touch()
+    with pytest.raises(Conflict, match=r"main\.lock"):
+        scratch.act(lambda d: tasks.add(d, "Third"))
+    lock.unlink()
+    scratch.act(lambda d: tasks.add(d, "Third"))
+    assert scratch.git("status", "--porcelain") == ""
+
+
+def test_a_person_who_works_after_the_crash_keeps_their_lock(scratch: Scratch) -> None:
+    """Only the `index.lock` that is another name of our own token is ours."""
+    script = """
+import agentos.store.journal as journal
+journal.clear = lambda path: os._exit(9)
+transact(open_store(), lambda d: tasks.add(d, "First"), TECHNICAL)
+"""
+    done = subprocess.run([sys.executable, "-c", PRELUDE + script], cwd=scratch.root, check=False)
+    assert done.returncode == 9
+    lock = scratch.root / ".git/index.lock"
+    lock.touch()
+    with contextlib.suppress(IndexBusy):
+        scratch.act(lambda d: tasks.add(d, "Second"))
+    assert lock.exists()
+    lock.unlink()
+    scratch.act(lambda d: tasks.add(d, "Second"))
+    assert scratch.git("status", "--porcelain") == ""
+
+
+def test_a_lost_local_folder_costs_nothing(scratch: Scratch) -> None:
+    """Without `agentos/` in the git folder everything that was committed is still there."""
+    scratch.act(lambda d: tasks.add(d, "First"), TECHNICAL)
+    before = scratch.store.board()
+    shutil.rmtree(scratch.root / ".git/agentos")
+    after = scratch.store.board()
+    assert after.tasks.rows.keys() == before.tasks.rows.keys()
+    scratch.act(lambda d: tasks.add(d, "Second"), TECHNICAL)
+    assert scratch.git("status", "--porcelain") == ""
+    assert scratch.git("log", "-1", "--format=%an").strip() == "technical"
+
+
+@pytest.mark.parametrize("name", ["journal", "cache/board", "cache/feed", "base/files.json", "wakes.json"])
+def test_a_damaged_local_file_is_made_anew(scratch: Scratch, name: str) -> None:
+    file = scratch.root / ".git/agentos" / name
+    file.parent.mkdir(exist_ok=True)
+    scratch.act(lambda d: tasks.add(d, "First"), TECHNICAL)
+    real = file.read_bytes() if file.exists() else b'[1, {"x": 2}]'
+    for data in (b"", b"{", b"\0" * 64, b"[]", b'{"technical": {"at": "x"}}', real[: len(real) // 2], real[:-1]):
+        file.write_bytes(data)
+        made = scratch.act(lambda d: tasks.add(d, "Another"), TECHNICAL).value
+        file.write_bytes(data)
+        assert made.id in scratch.store.board().tasks
+        assert tick(scratch.store, Options(settle=0.0)).notes == ()
+    assert scratch.git("status", "--porcelain") == ""
