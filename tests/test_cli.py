@@ -575,7 +575,7 @@ def test_the_board_shows_five_columns(five: Cli) -> None:
 def test_the_log_tells_who_did_what(five: Cli, scratch: Scratch) -> None:
     lines = [line.split("\t") for line in five("log", "--limit", "2").out.splitlines()]
     assert [(actor, text) for _, _, actor, text in lines] == [
-        ("Ada Lovelace", "completed TASK-005"), ("Ada Lovelace", "created TASK-005"),
+        ("ada-lovelace", "completed TASK-005"), ("ada-lovelace", "created TASK-005"),
     ]  # fmt: skip
     assert lines[0][0] == head(scratch)[:9]
     texts = [each["text"] for each in data(five, "log", "4")]

@@ -767,7 +767,7 @@ def test_a_commit_says_who_did_what_in_its_trailers(tmp_path: Path) -> None:
         "Agent: technical", f"Task: {name(7)}", f"Event: task.completed {name(7)}",
         "Event: agent.added qa", "Run: r1",
     ]  # fmt: skip
-    assert activity.message("subject", [], Actor("ada")) == "subject\n"
+    assert activity.message("subject", [], Actor("ada")) == "subject\n\nPerson: ada\n"
 
 
 def test_no_text_can_forge_a_trailer(tmp_path: Path) -> None:
@@ -780,7 +780,7 @@ def test_no_text_can_forge_a_trailer(tmp_path: Path) -> None:
         events = activity.events(happened)
         text = activity.message(activity.subject(happened), events, Actor("ada"), [("Runner", evil)])
         found = [line.partition(":")[0] for line in trailers(text, tmp_path)]
-        assert set(found) == {"Task", "Event", "Runner"}
+        assert set(found) == {"Person", "Task", "Event", "Runner"}
 
 
 # Changes ------------------------------------------------------------------------------------------------

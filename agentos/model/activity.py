@@ -64,8 +64,8 @@ class Actor:
 
     @property
     def shown(self) -> str:
-        """`agent:technical:main` for an agent, for a person the name that git has."""
-        return f"agent:{self.name}:main" if self.is_agent else self.full_name or self.name
+        """`agent:technical:main` for an agent, for a person their name on the board."""
+        return f"agent:{self.name}:main" if self.is_agent else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +204,9 @@ def _what(before: object, after: object, fields: tuple[str, ...]) -> str:
 def message(
     subject: str, events: Sequence[Event], by: Actor, trailers: Iterable[tuple[str, str]] = ()
 ) -> str:
-    """The whole commit message: subject, then `Agent:`, `Task:` and `Event:` trailers and the given ones."""
+    """The commit message: subject; `Agent:` or `Person:`, `Task:` and `Event:` trailers; the given ones."""
     tasks = dict.fromkeys(e.subject for e in events if e.subject.startswith("TASK-"))
-    lines = [("Agent", by.name)] if by.is_agent else []
+    lines = [("Agent" if by.is_agent else "Person", by.name)]
     lines += [("Task", name) for name in list(tasks)[:MOST_EVENTS]]
     lines += [("Event", str(event)) for event in events if len(events) <= MOST_EVENTS]
     lines += trailers

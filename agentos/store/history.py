@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from agentos.model import activity as said
+from agentos.model import activity
 from agentos.model.activity import Activity, Event
 from agentos.model.changes import diff
 from agentos.model.words import kind_of
@@ -61,13 +61,14 @@ def _activity(git: Git, objects: Objects, prefix: str, row: Sequence[str]) -> Ac
     pairs = [line.partition(": ") for line in text.split("\x1f") if ": " in line]
     trailers = tuple((key, value) for key, _, value in pairs)
     events = tuple(Event(*value.split(" ", 1)) for key, value in trailers if key == "Event" and " " in value)
-    agent = next((value for key, value in trailers if key == "Agent"), None)
+    said = dict(reversed(trailers))
+    agent, person = said.get("Agent"), said.get("Person")
     if not events:
         events = tuple(_described(git, objects, prefix, commit, parents.split()[:1]))
     return Activity(
         commit=commit,
         time=datetime.fromtimestamp(int(time), UTC),
-        actor=f"agent:{agent}:main" if agent else author,
+        actor=f"agent:{agent}:main" if agent else person or author,
         subject=subject,
         events=events,
         trailers=trailers,
@@ -90,7 +91,7 @@ def _described(git: Git, objects: Objects, prefix: str, commit: str, parent: Seq
             for side, mode, oid in ((before, old_mode, old), (after, new_mode, new)):
                 if mode != ZERO_MODE:
                     side[path] = _file(objects, path, oid)
-    return said.events(diff(assemble(None, before), assemble(None, after)))
+    return activity.events(diff(assemble(None, before), assemble(None, after)))
 
 
 def _file(objects: Objects, path: str, oid: str) -> File:
