@@ -44,6 +44,15 @@ for i in range(count):
         print("task", done.value.path, flush=True)
 """
 
+EDITOR = """
+me, count = sys.argv[1], int(sys.argv[2])
+for i in range(count):
+    ref = str(i % 3 + 1)
+    transact(store, lambda d: tasks.edit(d, ref, {"priority": i % 5 + 1}, add_to={"labels": [me]}), Actor(me, is_agent=True))
+for ref in "123":
+    transact(store, lambda d: tasks.edit(d, ref, {}, add_to={"labels": [me]}), Actor(me, is_agent=True))
+"""
+
 RACER = """
 me = sys.argv[1]
 print("ready", flush=True)
@@ -68,7 +77,9 @@ def commit_by_hand(scratch: Scratch, number: int) -> str:
     scratch.write(path, f"mine {number}\n")
     for _ in range(200):
         for command in (["add", path], ["commit", "-qm", f"mine {number}"]):
-            done = subprocess.run(["git", *command], cwd=scratch.root, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                ["git", *command], cwd=scratch.root, capture_output=True, text=True, check=False
+            )
             if done.returncode:
                 assert re.search(r"index\.lock|cannot lock ref", done.stderr), done
                 time.sleep(0.005)
@@ -129,6 +140,38 @@ def test_a_person_who_commits_without_pause_keeps_nobody_out(scratch: Scratch) -
     assert scratch.git("status", "--porcelain") == ""
 
 
+def test_saves_by_hand_and_writers_on_the_same_files_both_arrive(scratch: Scratch) -> None:
+    for i in range(3):
+        scratch.act(lambda d, i=i: tasks.add(d, f"Shared {i}", body="Words."))
+    writers = [start(scratch, EDITOR, f"editor-{i}", str(OPERATIONS // 10)) for i in range(2)]
+    lines: dict[str, list[str]] = {}
+    while any(writer.poll() is None for writer in writers):
+        number = len(lines)
+        path = f"board/tasks/TASK-00{number % 3 + 1}-shared-{number % 3}.md"
+        save(scratch.root / path, f"Line {number} by hand.\n", in_place=number % 2 == 0)
+        lines[f"Line {number} by hand."] = [path]
+        time.sleep(0.03)
+    finish(writers)
+    time.sleep(0.05)
+    scratch.act(lambda d: None)
+    for line, (path,) in lines.items():
+        assert scratch.git("show", f"HEAD:{path}").splitlines().count(line) == 1, line
+    labels = [set(task.labels) for task in scratch.store.board().tasks.values()]
+    assert all(f"editor-{i}" in label for i in range(2) for label in labels)
+    assert scratch.git("status", "--porcelain") == ""
+    scratch.git("fsck", "--strict")
+
+
+def save(file: Path, line: str, *, in_place: bool) -> None:
+    """What an editor does that has just read the file: write it anew, in place or by rename."""
+    text = file.read_text() + line
+    if in_place:
+        file.write_text(text)
+    else:
+        file.with_name("4913").write_text(text)
+        file.with_name("4913").rename(file)
+
+
 def test_one_winner_of_every_race_for_a_claim(scratch: Scratch) -> None:
     racers = [start(scratch, RACER, f"r{i}") for i in range(RACERS)]
     for racer in racers:
@@ -148,7 +191,7 @@ def test_one_winner_of_every_race_for_a_claim(scratch: Scratch) -> None:
 def test_two_ticks_together_never_run_a_task_twice(scratch: Scratch) -> None:
     for i in range(8):
         scratch.act(lambda d, i=i: tasks.add(d, f"Job {i}"))
-    for _ in range(max(6, ROUNDS // 2)):
+    for _ in range(max(4, ROUNDS // 2)):
         ticks = [tick(scratch) for _ in range(2)]
         for process in ticks:
             _, err = process.communicate(timeout=120)
@@ -156,10 +199,16 @@ def test_two_ticks_together_never_run_a_task_twice(scratch: Scratch) -> None:
             assert "Traceback" not in err
     settled = scratch.git("log", "--format=%(trailers:key=Event,valueonly,separator=%x2C)").split("\n")
     events = Counter(event for line in settled for event in line.split(",") if event.startswith("task."))
-    twice = {event: n for event, n in events.items() if n > 1 and event.split()[0] in ("task.submitted", "task.completed")}
+    twice = {
+        event: n
+        for event, n in events.items()
+        if n > 1 and event.split()[0] in ("task.submitted", "task.completed")
+    }
     assert not twice
     assert sum(event.startswith("task.submitted") for event in events) > 2
-    runs = [line for line in scratch.git("log", "--format=%(trailers:key=Run,valueonly)").splitlines() if line]
+    runs = [
+        line for line in scratch.git("log", "--format=%(trailers:key=Run,valueonly)").splitlines() if line
+    ]
     assert len(runs) == len(set(runs))
     assert scratch.store.claims() == []
     assert scratch.git("status", "--porcelain") == ""

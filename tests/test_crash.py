@@ -24,7 +24,7 @@ CALLS = "fsync link unlink rename replace rmdir" + (" open write" if KILLS > 15 
 """The system's calls that are steps of a transaction, besides the start of a git process."""
 FIRST = "beginning" if KILLS > 15 else "journal"
 """Where the first kill is: before the journal is written nothing but new objects has been touched."""
-MOST = "100000" if KILLS > 15 else "40"
+MOST = "100000" if KILLS > 15 else "30"
 
 TECHNICAL = Actor("technical", is_agent=True)
 
@@ -81,14 +81,15 @@ class Killed:
             cwd=self.scratch.root, text=True, stdout=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         assert writer.stdout and writer.stdout.readline() == "ready\n"
-        time.sleep(chance.random() * 0.3)
+        first = writer.stdout.readline() if chance.random() < 0.7 else ""
+        time.sleep(chance.random() * 0.2)
         if chance.random() < 0.5:
             os.killpg(writer.pid, signal.SIGKILL)
         else:
             writer.kill()
         out, _ = writer.communicate(timeout=60)
         assert writer.returncode == -signal.SIGKILL, "it left by itself"
-        for line in out.splitlines():
+        for line in (first + out).splitlines():
             word, value = line.split(maxsplit=1)
             self.count += 1
             if word == "has":
@@ -119,7 +120,7 @@ def test_killed_at_random_moments(scratch: Scratch) -> None:
         assert found == killed.priority or found != before
         killed.priority = found
     scratch.git("fsck", "--strict")
-    assert len(killed.done) >= KILLS // 5
+    assert len(killed.done) >= KILLS // 4
 
 
 # One step after the other -------------------------------------------------------------------------------
@@ -243,23 +244,34 @@ def test_killed_at_each_step(scratch: Scratch, scenario: str) -> None:
     assert int(done.stdout.splitlines()[-1].split()[0]) > 15
 
 
-def test_locks_that_a_killed_git_left_are_removed_or_named(scratch: Scratch) -> None:
-    """A power cut ends git's processes too, each with its lock file in place."""
+def test_locks_that_our_killed_git_left_are_removed(scratch: Scratch) -> None:
+    """A power cut, or a kill of the whole group, ends git's processes too, with their lock files in place."""
     script = """
 import agentos.store.refs as refs
-refs.move = lambda *args: os._exit(9)
+def killed(git, moves, *args):
+    Path(".git/index.agentos.lock").touch()
+    Path(".git/HEAD.lock").touch()
+    Path(".git/refs/heads/main.lock").write_text(moves[0].new + "\\n")
+    os._exit(9)
+refs.move = killed
 transact(open_store(), lambda d: tasks.add(d, "First"), TECHNICAL)
 """
     done = subprocess.run([sys.executable, "-c", PRELUDE + script], cwd=scratch.root, check=False)
     assert done.returncode == 9
-    (scratch.root / ".git/index.agentos.lock").touch()
-    scratch.act(lambda d: tasks.add(d, "Second"))
+    scratch.act(lambda d: tasks.add(d, "Second"), TECHNICAL)
+    assert scratch.git("status", "--porcelain") == ""
+    assert not list((scratch.root / ".git").rglob("*.lock"))
+    scratch.git("commit", "-q", "--allow-empty", "-m", "mine")
+
+
+def test_a_lock_of_somebody_else_is_named(scratch: Scratch) -> None:
     lock = scratch.root / ".git/refs/heads/main.lock"
     lock.touch()
     with pytest.raises(Conflict, match=r"main\.lock"):
-        scratch.act(lambda d: tasks.add(d, "Third"))
+        scratch.act(lambda d: tasks.add(d, "First"))
+    assert lock.exists()
     lock.unlink()
-    scratch.act(lambda d: tasks.add(d, "Third"))
+    scratch.act(lambda d: tasks.add(d, "First"))
     assert scratch.git("status", "--porcelain") == ""
 
 
@@ -300,7 +312,15 @@ def test_a_damaged_local_file_is_made_anew(scratch: Scratch, name: str) -> None:
     file.parent.mkdir(exist_ok=True)
     scratch.act(lambda d: tasks.add(d, "First"), TECHNICAL)
     real = file.read_bytes() if file.exists() else b'[1, {"x": 2}]'
-    for data in (b"", b"{", b"\0" * 64, b"[]", b'{"technical": {"at": "x"}}', real[: len(real) // 2], real[:-1]):
+    for data in (
+        b"",
+        b"{",
+        b"\0" * 64,
+        b"[]",
+        b'{"technical": {"at": "x"}}',
+        real[: len(real) // 2],
+        real[:-1],
+    ):
         file.write_bytes(data)
         made = scratch.act(lambda d: tasks.add(d, "Another"), TECHNICAL).value
         file.write_bytes(data)

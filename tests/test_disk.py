@@ -104,7 +104,9 @@ def test_a_disk_that_fills_up_on_the_way(disk: Disk) -> None:
     for pages in range(1, 60, 2):
         disk.fill(pages * 4096)
         try:
-            scratch.act(lambda d, pages=pages: tasks.add(d, f"With {pages}", body="Words. " * 2000), TECHNICAL)
+            scratch.act(
+                lambda d, pages=pages: tasks.add(d, f"With {pages}", body="Words. " * 2000), TECHNICAL
+            )
             said = True
         except (OSError, AgentOSError):
             said = False
@@ -128,7 +130,14 @@ def test_a_read_only_disk(disk: Disk) -> None:
     disk.remount("ro")
     for command in (["task", "add", "Third"], ["tick"], ["init"]):
         refused(disk.run(*command), "read-only")
-    for command in (["task", "list"], ["board"], ["log"], ["doctor"], ["task", "show", "1"], ["tick", "--dry-run"]):
+    for command in (
+        ["task", "list"],
+        ["board"],
+        ["log"],
+        ["doctor"],
+        ["task", "show", "1"],
+        ["tick", "--dry-run"],
+    ):
         shown = disk.run(*command)
         assert shown.returncode == 0, shown
     disk.remount("rw")

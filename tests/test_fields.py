@@ -118,7 +118,9 @@ def heads(draw: st.DrawFn) -> str:
 @st.composite
 def files(draw: st.DrawFn, head: st.SearchStrategy[str] | None = None) -> bytes:
     """A whole file: LF or CRLF, perhaps a byte order mark, and any body."""
-    body = draw(st.sampled_from(["", "\nBody  \n", "no last line end", "\n---\nnot a fence --- \n\n\n"]) | BODY)
+    body = draw(
+        st.sampled_from(["", "\nBody  \n", "no last line end", "\n---\nnot a fence --- \n\n\n"]) | BODY
+    )
     text = f"---\n{draw(head if head is not None else heads())}---\n"
     newline = draw(st.sampled_from(["\n", "\n", "\r\n"]))
     return (draw(st.sampled_from(["", "", "\ufeff"])) + text.replace("\n", newline) + body).encode()
@@ -268,7 +270,9 @@ def test_any_text_is_read_back_as_it_was_written(text: str) -> None:
 
 PLAIN_DATA = st.recursive(
     TEXT | st.integers(-1000, 1000) | st.booleans() | st.sampled_from(ODD_WORDS),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT.filter(lambda k: k != "<<"), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(TEXT.filter(lambda k: k != "<<"), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

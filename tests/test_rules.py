@@ -25,7 +25,8 @@ NOW = datetime(2026, 2, 2, 10, 30, tzinfo=UTC)
 
 def table(records: Iterable[Record]) -> Table[Any]:
     """A table of ready-made records."""
-    return Table({record.id: record for record in records}, lambda name, record: record)
+    made = list(records)
+    return Table.of(made, type(made[0]) if made else Task)
 
 
 def task(number: int, status: str = "inbox", *assignees: str, **fields: Any) -> Task:
@@ -51,7 +52,8 @@ def board(*records: Record, **more: Any) -> Board:
 
 def changed(before: Board, *tasks: Task) -> Board:
     """The board with these tasks set."""
-    return board(*(before.tasks.rows | {each.id: each for each in tasks}).values(), *before.agents.values())
+    now = {each.id: each for each in (*before.tasks.values(), *tasks)}
+    return board(*now.values(), *before.agents.values())
 
 
 # Readiness ----------------------------------------------------------------------------------------------
@@ -792,7 +794,7 @@ def test_the_difference_of_two_boards_is_typed() -> None:
     after = Board(
         tasks=table([task(1, priority=1), task(3), task(4)]),
         agents=table([agent("b")]),
-        messages=Table({note.path: note}, lambda path, record: record),
+        messages=Table.of([note], Message),
         config=Config(paused=True),
     )
     found = changes.diff(before, after)

@@ -13,7 +13,9 @@ def text(store: Store, at: str | None = None) -> str:
     activities = store.activities(working.MOST_ACTIVITIES, at)
     page = store.committed(working.PATH, at)
     updated = working.last_updated(page) or (activities[0].time if activities else times.parse("1970-01-01"))
-    problems = store.located(working.all_problems(board), at)
+    found = working.all_problems(board)
+    shown = store.located(found[: working.MOST_LINES], at)
+    problems = [*shown, *found[working.MOST_LINES :]]
     return working.render(board, activities, updated, problems)
 
 

@@ -26,7 +26,7 @@ def board(
     """
     store = context.store()
     shown = store.board(at)
-    problems = store.located(working.all_problems(shown), at)
+    problems = store.located(working.all_problems(shown)[: working.MOST_LINES], at)
     if as_json:
         columns = working.by_status(shown)
         context.print_json(
@@ -52,10 +52,7 @@ def picture(board: Board, limit: int, width: int) -> Any:
     columns = working.by_status(board)
     if not any(columns.values()):
         return Text("No tasks yet: agentos task add TITLE, or agentos import ROADMAP.md")
-    now = context.now()
-    cells = {
-        status: _column(board, working.in_order(board, columns[status], now), limit) for status in Status
-    }
+    cells = {status: _column(board, columns[status], limit) for status in Status}
     heads = {
         status: Text.assemble(
             (status.name.replace("_", " "), f"bold {COLOURS[status]}"), (f"  {len(columns[status])}", "dim")
@@ -79,7 +76,7 @@ def _column(board: Board, tasks: list[Task], limit: int) -> Any:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(ratio=1)
-    for task in tasks[:limit]:
+    for task in working.in_order(board, tasks, context.now(), limit):
         text = Text(context.clean(task.title), style="" if task.is_open else "dim")
         if task.assignees and task.is_open:
             text.append(f" @{task.assignees[0]}", style="blue")

@@ -1,18 +1,22 @@
 """The board: every record at one moment, an immutable value that answers questions."""
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from dataclasses import field as value
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from agentos.errors import Invalid
 from agentos.model import ids
 from agentos.model.records import Agent, Config, Document, Message, Record, Task
-from agentos.model.words import task_number
+from agentos.model.words import Status, task_number
 
 R = TypeVar("R", bound=Record)
+
+Row = tuple[str, str, bytes]
+"""A record that was not made yet: its path, its blob, and its fields as JSON."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,22 +39,41 @@ class Problem:
 class Table(Mapping[str, R], Generic[R]):
     """Records by identity, each made only when it is looked at.
 
-    `rows` maps an identity to anything comparable; `make` turns one into its record.
+    `rows` maps an identity to its path, blob and cached fields; `kind` is the record they are read as.
     Two tables' rows can be compared without making records.
     """
 
-    __slots__ = ("_made", "_make", "rows")
+    __slots__ = ("_kind", "_made", "rows")
 
-    def __init__(self, rows: dict[str, Any], make: Callable[[str, Any], R]) -> None:
+    def __init__(self, rows: dict[str, Row], kind: type[R]) -> None:
         self.rows = rows
-        self._make = make
+        self._kind = kind
         self._made: dict[str, R] = {}
+
+    @classmethod
+    def of(cls, records: Iterable[R], kind: type[R]) -> "Table[R]":
+        """A table of records that are there already."""
+        made = {
+            record.path if kind.kind in ("message", "document") else record.id: record for record in records
+        }
+        rows = {name: (r.path, "", json.dumps(r.fields()).encode()) for name, r in made.items()}
+        table = cls(rows, kind)
+        table._made = made
+        return table
 
     def __getitem__(self, name: str) -> R:
         made = self._made.get(name)
         if made is None:
-            made = self._made[name] = self._make(name, self.rows[name])
+            path, _, fields = self.rows[name]
+            made = self._made[name] = self._kind.from_row(path, fields)
         return made
+
+    def values(self) -> ValuesView[R]:
+        """Every record; those that were not made yet are made in one go."""
+        if len(self._made) < len(self.rows):
+            missing = ((name, row) for name, row in self.rows.items() if name not in self._made)
+            self._made.update(list(self._kind.from_rows(missing)))
+        return self._made.values()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.rows)
@@ -61,20 +84,16 @@ class Table(Mapping[str, R], Generic[R]):
     def __contains__(self, name: object) -> bool:
         return name in self.rows
 
-    def with_row(self, name: str, row: Any | None) -> "Table[R]":
+    def with_row(self, name: str, row: Row | None) -> "Table[R]":
         """The same table with one row set, or gone for None."""
         rows = dict(self.rows)
         if row is None:
             rows.pop(name, None)
         else:
             rows[name] = row
-        table = Table(rows, self._make)
+        table: Table[R] = Table(rows, self._kind)
         table._made = {key: made for key, made in self._made.items() if key != name}
         return table
-
-
-def _empty() -> Table[Any]:
-    return Table({}, lambda name, row: row)
 
 
 @dataclass(frozen=True)
@@ -86,10 +105,10 @@ class Board:
     """
 
     commit: str | None = None
-    tasks: Table[Task] = value(default_factory=_empty)
-    agents: Table[Agent] = value(default_factory=_empty)
-    messages: Table[Message] = value(default_factory=_empty)
-    documents: Table[Document] = value(default_factory=_empty)
+    tasks: Table[Task] = value(default_factory=lambda: Table({}, Task))
+    agents: Table[Agent] = value(default_factory=lambda: Table({}, Agent))
+    messages: Table[Message] = value(default_factory=lambda: Table({}, Message))
+    documents: Table[Document] = value(default_factory=lambda: Table({}, Document))
     config: Config = value(default_factory=Config)
     problems: tuple[Problem, ...] = ()
     held: frozenset[str] = frozenset()
@@ -113,7 +132,8 @@ class Board:
     @cached_property
     def open_tasks(self) -> tuple[Task, ...]:
         """Every task that is not done, by name."""
-        return tuple(task for _, task in sorted(self.tasks.items()) if task.is_open)
+        found = [task for task in self.tasks.values() if task.status is not Status.DONE]
+        return tuple(sorted(found, key=lambda task: task.id))
 
     @cached_property
     def children(self) -> Mapping[str, tuple[Task, ...]]:
@@ -129,25 +149,31 @@ class Board:
         """The open tasks that wait for each task."""
         found: dict[str, list[Task]] = defaultdict(list)
         for task in self.tasks.values():
-            if task.depends_on and task.is_open:
+            if task.depends_on and task.status is not Status.DONE:
                 for name in task.depends_on:
                     found[name].append(task)
         return {name: tuple(tasks) for name, tasks in found.items()}
 
     @cached_property
+    def work(self) -> Mapping[str, tuple[Task, ...]]:
+        """The open tasks that each agent or person is the first assignee of."""
+        found: dict[str, list[Task]] = defaultdict(list)
+        for task in self.open_tasks:
+            if task.assignees:
+                found[task.assignees[0]].append(task)
+        return {name: tuple(tasks) for name, tasks in found.items()}
+
+    @cached_property
     def load(self) -> Mapping[str, int]:
         """How many tasks each agent holds: assigned or in progress, as their first assignee."""
-        found: dict[str, int] = defaultdict(int)
-        for task in self.tasks.values():
-            if task.status in ("assigned", "in_progress") and task.assignees:
-                found[task.assignees[0]] += 1
-        return found
+        going = (Status.ASSIGNED, Status.IN_PROGRESS)
+        return {name: sum(task.status in going for task in tasks) for name, tasks in self.work.items()}
 
     @cached_property
     def shared_numbers(self) -> frozenset[int | None]:
         """The numbers that more than one task has, so that the short form is not enough."""
-        counts = Counter(task_number(name) for name in self.tasks)
-        return frozenset(number for number, count in counts.items() if count > 1)
+        counts = Counter(name[: name.find("-", 5)] for name in self.tasks.rows)
+        return frozenset(task_number(f"{head}-x") for head, count in counts.items() if count > 1)
 
     @cached_property
     def successes(self) -> Mapping[str, Mapping[str, int]]:

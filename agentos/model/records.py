@@ -1,10 +1,10 @@
 """The records: frozen values with the fields a file's front matter has, unknown ones included."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
 
 from agentos.errors import Usage
@@ -48,7 +48,6 @@ class Record(Part):
     """
 
     kind: ClassVar[str]
-    _path: str = PrivateAttr(default="")
 
     @classmethod
     def make(cls, path: str, fields: Mapping[str, Any]) -> Self:
@@ -65,7 +64,7 @@ class Record(Part):
     def at(cls, path: str, fields: Mapping[str, Any]) -> Self:
         """The record that a file at `path` with these fields is; raises pydantic's ValidationError."""
         record = cls.model_validate(dict(fields))
-        record._path = path
+        record.__dict__["_path"] = path
         for where, value, why in record.misfits():
             message = PydanticCustomError("misfit", "{why}", {"why": why})
             raise ValidationError.from_exception_data(
@@ -87,16 +86,30 @@ class Record(Part):
     def from_row(cls, path: str, row: bytes) -> Self:
         """The record from its cached row: the front matter as JSON."""
         record: Self = cls.__pydantic_validator__.validate_json(row)
-        record._path = path
+        record.__dict__["_path"] = path
         return record
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[tuple[str, tuple[str, str, bytes]]]) -> Iterator[tuple[str, Self]]:
+        """Many records at once, by name: each row is a path, a blob and the cached fields."""
+        read = cls.__pydantic_validator__.validate_json
+        for name, (path, _, fields) in rows:
+            record: Self = read(fields)
+            record.__dict__["_path"] = path
+            yield name, record
 
     @property
     def path(self) -> str:
-        return self._path
+        """Where the file is, from the board's root; kept beside the fields, since it is none of them."""
+        path: str = self.__dict__.get("_path", "")
+        return path
 
     @property
     def id(self) -> str:
-        return PurePosixPath(self._path).stem
+        name: str | None = self.__dict__.get("_id")
+        if name is None:
+            name = self.__dict__["_id"] = self.path.rpartition("/")[2].rpartition(".")[0]
+        return name
 
     def fields(self) -> dict[str, Any]:
         """The front matter as plain data: what was set, unknown keys included."""
@@ -108,7 +121,7 @@ class Record(Part):
         Raises Usage, in words, for a value that can't be.
         """
         data = self.fields() | changes
-        return type(self).make(self._path, {key: value for key, value in data.items() if value is not None})
+        return type(self).make(self.path, {key: value for key, value in data.items() if value is not None})
 
 
 class Task(Record):
@@ -151,7 +164,7 @@ class Task(Record):
 
     @property
     def is_archived(self) -> bool:
-        return self._path.startswith("board/archive/")
+        return self.path.startswith("board/archive/")
 
 
 class Message(Record):
@@ -169,7 +182,7 @@ class Message(Record):
 
     @property
     def task(self) -> str:
-        return PurePosixPath(self._path).parent.name
+        return PurePosixPath(self.path).parent.name
 
 
 class Document(Record):

@@ -1,6 +1,6 @@
 """The rules of the board: pure functions from a board and a moment to what should happen."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -157,7 +157,8 @@ def score(board: Board, task: Task, now: datetime) -> float:
     if task.due:
         left = (times.parse(task.due) - now) / timedelta(days=1)
         points += 100 * min(1.0, max(0.0, 1 - left / 14))
-    points += min(100, 10 * _waiting(board, task.id))
+    if task.id in board.dependents:
+        points += min(100, 10 * _waiting(board, task.id))
     if task.created:
         points += min(30.0, max(0.0, (now - times.parse(task.created)) / timedelta(days=1)))
     return points
@@ -177,7 +178,12 @@ def _waiting(board: Board, name: str) -> int:
 
 def ranked(board: Board, tasks: Iterable[Task], now: datetime) -> list[Task]:
     """The tasks by importance, then by number and name."""
-    return sorted(tasks, key=lambda task: (-score(board, task, now), task.number or 0, task.id))
+    return sorted(tasks, key=rank(board, now))
+
+
+def rank(board: Board, now: datetime) -> Callable[[Task], tuple[float, int, str]]:
+    """The key that sorts tasks by importance, then by number and name."""
+    return lambda task: (-score(board, task, now), task.number or 0, task.id)
 
 
 # Orchestration ------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from agentos.model.board import Board, Problem
+from agentos.model.words import Status
 
 
 def problems(board: Board) -> Iterator[Problem]:
@@ -11,20 +12,20 @@ def problems(board: Board) -> Iterator[Problem]:
     The line is 0: the caller that has the text finds where the field stands (`Problem.field`).
     """
     known = board.tasks.rows.keys() | board.held
+    members = board.agents.rows.keys() | board.config.people.keys()
     for task in board.tasks.values():
-        if not task.is_open and task.is_archived:
+        is_closed = task.status is Status.DONE
+        if is_closed and task.is_archived:
             continue
         for name in task.depends_on:
             if name not in known:
                 yield Problem(task.path, 0, f"depends on {name!r}, which is no task", False, "depends_on")
         if task.parent and task.parent not in known:
             yield Problem(task.path, 0, f"has the parent {task.parent!r}, which is no task", False, "parent")
-        for name in task.assignees:
-            if task.is_open and not board.is_name_taken(name):
-                yield Problem(
-                    task.path, 0, f"is assigned to {name!r}, who is no agent and no person of the config",
-                    False, "assignees",
-                )  # fmt: skip
+        for name in () if is_closed else task.assignees:
+            if name not in members:
+                reason = f"is assigned to {name!r}, who is no agent and no person of the config"
+                yield Problem(task.path, 0, reason, False, "assignees")
     for field in ("depends_on", "parent"):
         loop = cycle(board, field)
         if loop:
@@ -34,7 +35,8 @@ def problems(board: Board) -> Iterator[Problem]:
 def cycle(board: Board, field: str, start: str | None = None) -> list[str] | None:
     """A cycle along `depends_on` or `parent`, its first name repeated at the end, or None."""
     state: dict[str, int] = {}
-    for root in [start] if start else sorted(board.tasks):
+    linked = sorted(task.id for task in board.tasks.values() if getattr(task, field))
+    for root in [start] if start else linked:
         if root in state:
             continue
         path: list[tuple[str, Iterator[str]]] = [(root, iter(_links(board, root, field)))]

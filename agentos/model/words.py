@@ -27,9 +27,11 @@ class Resolution(StrEnum):
 
 def task_number(name: str) -> int | None:
     """The number in a task's file name, or None where the name is not a task's."""
-    head, _, rest = name.partition("-")
-    digits, _, slug = rest.partition("-")
-    return int(digits) if head == "TASK" and slug and digits.isascii() and digits.isdigit() else None
+    end = name.find("-", 5)
+    if not name.startswith("TASK-") or end < 0 or end + 1 == len(name):
+        return None
+    digits = name[5:end]
+    return int(digits) if digits.isascii() and digits.isdigit() else None
 
 
 def kind_of(path: str) -> str | None:

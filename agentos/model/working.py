@@ -1,5 +1,6 @@
 """WORKING.md: the board on one page, a pure function of the records and the last activities."""
 
+import heapq
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -36,7 +37,8 @@ def render(
     lines.append("## Recent Activity")
     lines += [activity_line(activity) for activity in activities[:MOST_ACTIVITIES]]
     if problems:
-        lines += ["", "## Problems", *(f"- {flat(str(problem))}" for problem in problems)]
+        lines += ["", "## Problems", *(f"- {flat(str(problem))}" for problem in problems[:MOST_LINES])]
+        lines += [f"… and {len(problems) - MOST_LINES} more"] if len(problems) > MOST_LINES else []
     return "\n".join(lines) + "\n"
 
 
@@ -51,18 +53,17 @@ def by_status(board: Board) -> dict[Status, list[Task]]:
 
 def column(board: Board, tasks: Sequence[Task], now: datetime) -> Iterator[str]:
     """One column's lines, and how many more there are."""
-    ordered = in_order(board, tasks, now)
-    for task in ordered[:MOST_LINES]:
+    for task in in_order(board, tasks, now, MOST_LINES):
         yield task_line(task, board, task.id if task.number in board.shared_numbers else task.short)
-    if len(ordered) > MOST_LINES:
-        yield f"… and {len(ordered) - MOST_LINES} more"
+    if len(tasks) > MOST_LINES:
+        yield f"… and {len(tasks) - MOST_LINES} more"
 
 
-def in_order(board: Board, tasks: Sequence[Task], now: datetime) -> list[Task]:
-    """A column's tasks: the most important first; the newest first where all is done."""
+def in_order(board: Board, tasks: Sequence[Task], now: datetime, most: int) -> list[Task]:
+    """The first tasks of a column: the most important; the newest where all is done."""
     if tasks and not tasks[0].is_open:
-        return sorted(tasks, key=lambda task: (-(task.number or 0), task.id))
-    return rules.ranked(board, tasks, now)
+        return heapq.nsmallest(most, tasks, key=lambda task: (-(task.number or 0), task.id))
+    return heapq.nsmallest(most, tasks, key=rules.rank(board, now))
 
 
 def task_line(task: Task, board: Board, name: str) -> str:
@@ -91,7 +92,7 @@ def agent_state(board: Board, agent: Agent) -> tuple[str, str]:
     if agent.agentos.runner == "rules":
         running = any(task.status is Status.IN_PROGRESS for task in board.open_tasks)
         return ("ACTIVE" if running else "IDLE"), f"Coordinating {len(board.open_tasks)} open tasks"
-    held = [task for task in board.open_tasks if task.assignees[:1] == (agent.name,)]
+    held = board.work.get(agent.name, ())
     running_now = [task for task in held if task.status is Status.IN_PROGRESS and not task.blocked]
     if running_now:
         return "ACTIVE", f"{running_now[0].short} {running_now[0].title}"

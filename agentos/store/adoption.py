@@ -103,7 +103,10 @@ def number(draft: Draft) -> None:
 
     Its text stays; a title that only the file's name said is written down, since the name goes.
     """
-    for name in [name for name in draft.board.tasks if task_number(name) is None]:
+    plain = [
+        name for name in draft.board.tasks.rows if not name.startswith("TASK-") or task_number(name) is None
+    ]
+    for name in plain:
         task = draft.board.tasks[name]
         data = draft.text(task.path)
         page = frontmatter.split(task.path, data)

@@ -16,8 +16,8 @@ _EPOCH = times.parse("1970-01-01")
 def compose(draft: Draft, activities: Sequence[Activity], updated: datetime) -> str:
     """The page of the draft's board."""
     found = working.all_problems(draft.board)
-    problems = [p if p.line else adoption.locate(p, draft.text(p.path)) for p in found]
-    return working.render(draft.board, activities, updated, problems)
+    shown = [p if p.line else adoption.locate(p, draft.text(p.path)) for p in found[: working.MOST_LINES]]
+    return working.render(draft.board, activities, updated, [*shown, *found[working.MOST_LINES :]])
 
 
 def committed(store: Store, objects: Objects, draft: Draft) -> str:

@@ -127,6 +127,7 @@ def recover(store: "Store", objects: Objects) -> bool:
         git = store.git_at(Path(entry.worktree)) if entry.worktree else store.git
         index.break_lock(git, store.local / index.TOKEN)
         index.discard(git)
+        refs.break_locks(git, entry.branch, entry.new)
         if entry.worktree and _has(store, entry):
             _roll_forward(store, git, entry, objects)
         elif entry.worktree:

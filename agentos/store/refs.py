@@ -98,6 +98,23 @@ def move(git: Git, moves: Iterable[Move], why: str, pass_fds: tuple[int, ...] = 
         raise
 
 
+def break_locks(git: Git, branch: str, commit: str) -> None:
+    """Remove the lock files that our own killed git left while it was moving the branch to this commit.
+
+    Git writes a ref's new value into its lock, so the branch's tells whose it is; HEAD's is empty.
+    """
+    lock = git.common_dir / f"refs/heads/{branch}.lock"
+    try:
+        is_ours = lock.read_text(errors="replace").strip() == commit
+    except OSError:
+        return
+    if is_ours:
+        lock.unlink(missing_ok=True)
+        head = git.git_dir / "HEAD.lock"
+        if head.is_file() and head.stat().st_size == 0:
+            head.unlink()
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """An agent's hold on a task: the run that has it, and when it ends of itself (ISO 8601, UTC)."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from agentos.errors import Invalid
 from agentos.model.board import Board, Problem, Table, duplicates
-from agentos.model.records import FORMAT, RECORDS, Config, Record
+from agentos.model.records import FORMAT, RECORDS, Config
 from agentos.model.words import kind_of, task_number
 from agentos.store import cache
 from agentos.store.cache import File, Snapshot, uncollected
@@ -16,7 +16,8 @@ from agentos.store.git import Git, GitFailed
 from agentos.store.objects import LINK, Objects, blob_id
 from agentos.store.rows import SYMLINK, Row
 
-_CLAIMABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+is_claimable = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*").fullmatch
+"""Whether a task's name can be part of a ref."""
 
 FOLDERS = ("board", "agents", "docs")
 
@@ -136,7 +137,7 @@ def assemble(commit: str | None, files: Mapping[str, File]) -> Board:
             rows[kind][name] = (path, oid, fields)
         elif kind == "task":
             held.add(name)
-        if kind == "task" and not _CLAIMABLE.fullmatch(name) and task_number(name) is not None:
+        if kind == "task" and not is_claimable(name) and task_number(name) is not None:
             problems.append(
                 Problem(path, 1, "has a name with other characters than letters, digits, - and _")
             )
@@ -150,7 +151,7 @@ def assemble(commit: str | None, files: Mapping[str, File]) -> Board:
             if kind == "task":
                 held.add(_name(kind, path))
     config = _config(rows["config"])
-    tables = {kind: Table(rows[kind], _maker(RECORDS[kind])) for kind in rows}
+    tables: dict[str, Table[Any]] = {kind: Table(rows[kind], RECORDS[kind]) for kind in rows}
     return Board(
         commit=commit,
         tasks=tables["task"],
@@ -186,10 +187,6 @@ def with_file(board: Board, path: str, file: File | None) -> Board | None:
 def _name(kind: str, path: str) -> str:
     """What a record goes by: tasks and agents by file name, the others by path."""
     return path.rpartition("/")[2].removesuffix(".md") if kind in ("task", "agent") else path
-
-
-def _maker(kind: type[Record]) -> Any:
-    return lambda name, row: kind.from_row(row[0], row[2])
 
 
 def _config(rows: Mapping[str, Any]) -> Config:

@@ -28,7 +28,7 @@ from agentos.store import (
     snapshot,
     worktree,
 )
-from agentos.store.cache import Snapshot
+from agentos.store.cache import Snapshot, uncollected
 from agentos.store.draft import Draft
 from agentos.store.lock import board_lock
 from agentos.store.objects import Objects
@@ -79,7 +79,7 @@ def transact(
     from the changes, `mark` is added to it. `quiet` is for how many seconds a hand edit must have been left
     alone. Raises what `decide` raises, and Conflict while git is busy.
     """
-    with board_lock(store.local / "lock") as handle:
+    with board_lock(store.local / "lock") as handle, uncollected():
         until = time.monotonic() + LONGEST
         objects = Objects(store.git)
         try:
