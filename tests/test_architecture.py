@@ -40,7 +40,7 @@ KEEPERS: dict[str, tuple[str, ...]] = {
     "git": ("store.clone",),
     "markdown_it": ("model.markdown",),
     "pydantic": ("model.records", "store.codec"),
-    "pydantic_core": ("model.records",),
+    "pydantic_core": ("model.records", "store.codec"),
     "rich": ("cli",),
     "typer": ("cli",),
     "yaml": ("store.fields",),

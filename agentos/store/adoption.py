@@ -14,7 +14,8 @@ from agentos.store.draft import Draft
 from agentos.store.objects import Objects
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
-from agentos.store.worktree import QUIET, HandEdit
+from agentos.store.snapshot import QUIET
+from agentos.store.worktree import HandEdit
 
 LONGEST_WAIT = 2.0
 """Seconds a transaction waits at most for files that keep changing; those still moving are left for later."""
@@ -77,7 +78,7 @@ def adoptable(
         store.prefix + edit.path: (found.files[edit.path][0] if edit.path in found.files else None)
         for edit in ready
     }
-    staged = index.entries(git, heads, is_flagged=True)
+    staged = {path: entry.blob for path, entry in index.entries(git, heads, is_flagged=True).items()}
     fresh = [path for path, oid in heads.items() if oid is None and path not in staged]
     ignored: set[str] = set()
     if fresh:

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from agentos.model.records import LIST_FIELDS, RECORDS, Record
 from agentos.model.words import is_record, kind_of
@@ -43,7 +44,7 @@ def row(path: str, data: bytes) -> Row:
         record = RECORDS[kind].at(path, fields)
     except ValidationError as error:
         return Row(kind, None, tuple(_remarks(page, error)))
-    return Row(kind, json.dumps(fields, ensure_ascii=False).encode(), tuple(_hints(page, record)))
+    return Row(kind, to_json(fields), tuple(_hints(page, record)))
 
 
 def record(path: str, row: Row) -> Record:

@@ -15,7 +15,7 @@ from agentos.store.git import Git
 from agentos.store.objects import Objects, blob_id
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
-from agentos.store.worktree import QUIET
+from agentos.store.snapshot import QUIET
 
 VERSIONS = 200
 """How many versions of the page are looked through for the one that an editor's buffer came from."""
@@ -55,7 +55,8 @@ def find(store: Store, now: Refs, objects: Objects) -> HandPage | None:
 
 def _is_staged(git: Git, store: Store, committed: str) -> bool:
     path = store.prefix + working.PATH
-    return index.entries(git, [path]).get(path) != committed
+    entry = index.entries(git, [path]).get(path)
+    return entry is None or entry.blob != committed
 
 
 def _base(store: Store, now: Refs, objects: Objects, updated: datetime | None) -> Sheet | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from agentos.errors import Conflict
 from agentos.store.git import ZERO, Git
@@ -58,21 +59,28 @@ def break_lock(git: Git, token: Path) -> None:
         lock.unlink()
 
 
-def entries(git: Git, paths: Collection[str], is_flagged: bool = False) -> dict[str, str]:
-    """The blob that the index has for each of these paths; a path in conflict counts as somebody's.
+class Staged(NamedTuple):
+    """What the index has for a path: its mode, and its blob (empty for what must be left alone)."""
+
+    mode: str
+    blob: str
+
+
+def entries(git: Git, paths: Collection[str], is_flagged: bool = False) -> dict[str, Staged]:
+    """What the index has for each of these paths; a path in conflict counts as somebody's.
 
     With `is_flagged`, so does one that git was told not to look at (skip-worktree, assume-unchanged).
     """
     if not paths:
         return {}
     out = git.run("--literal-pathspecs", "ls-files", "-s", "-v", "-z", "--", *_some(paths))
-    found: dict[str, str] = {}
+    found: dict[str, Staged] = {}
     for line in out.split(b"\0")[:-1]:
         meta, _, name = line.partition(b"\t")
-        tag, _, oid, stage = meta.decode().split()
+        tag, mode, oid, stage = meta.decode().split()
         is_theirs = stage != "0" or (is_flagged and tag != "H")
-        found[name.decode(errors="surrogateescape")] = "" if is_theirs else oid
-    return {path: oid for path, oid in found.items() if path in paths}
+        found[name.decode(errors="surrogateescape")] = Staged(mode, "" if is_theirs else oid)
+    return {path: staged for path, staged in found.items() if path in paths}
 
 
 def _some(paths: Collection[str]) -> list[str]:
@@ -89,13 +97,16 @@ def prepare(git: Git, paths: Paths, merged: Callable[[str, str], str | None]) ->
     staged = entries(git, paths)
     lines = []
     for path, (old, new, _) in paths.items():
-        now = staged.get(path)
+        entry = staged.get(path)
+        now = entry.blob if entry else None
         if now == new:
             continue
         blob = new if now == old else merged(path, now) if now else None
         if now != old and blob is None:
             continue
-        mode, oid = ("100644", blob) if blob else ("0", "0" * len(new or old or ZERO))
+        mode, oid = (
+            (entry.mode if entry else "100644", blob) if blob else ("0", "0" * len(new or old or ZERO))
+        )
         lines.append(f"{mode} {oid}\t{path}\0")
     if not lines:
         return False

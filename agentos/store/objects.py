@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import subprocess
 
 FILE, FOLDER, LINK = b"100644", b"40000", b"120000"
+EXECUTABLE = b"100755"
 ZERO_MODE = "000000"
 
 
@@ -133,7 +134,8 @@ class Objects:
             elif blob is None:
                 entries.pop(name.encode(), None)
             else:
-                entries[name.encode()] = Entry(FILE, blob)
+                old = entries.get(name.encode())
+                entries[name.encode()] = Entry(old.mode if old and old.mode == EXECUTABLE else FILE, blob)
         for name, inner in below.items():
             key = name.encode()
             old = entries.get(key)

@@ -1,23 +1,30 @@
 """A commit's files, each parsed once per blob, from a disposable cache of plain data."""
 
+import os
 import re
-from collections.abc import Mapping
+import stat
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agentos.errors import Invalid
-from agentos.model.board import Board, Problem, Table, duplicates
+from agentos.model.board import Board, Problem, Row, Table, duplicates
 from agentos.model.records import FORMAT, RECORDS, Config
 from agentos.model.words import kind_of, task_number
 from agentos.store import cache
 from agentos.store.cache import File, Snapshot, uncollected
 from agentos.store.git import Git, GitFailed
 from agentos.store.objects import LINK, Objects, blob_id
-from agentos.store.rows import SYMLINK, Row
+from agentos.store.rows import SYMLINK
+from agentos.store.rows import Row as Parsed
 
 is_claimable = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*").fullmatch
 """Whether a task's name can be part of a ref."""
+
+QUIET = 0.02
+"""Seconds a file must have been left alone before its stat says anything."""
 
 FOLDERS = ("board", "agents", "docs")
 
@@ -44,6 +51,7 @@ def update(
 ) -> None:
     """Set these files to (mode, blob), None for gone; contents come from working files that agree."""
     missing: dict[str, str] = {}
+    algorithm, settled = objects.algorithm, time.time_ns() - int(QUIET * 1e9)
     for path, entry in changed.items():
         if entry is None:
             snapshot.set(path, None)
@@ -51,7 +59,7 @@ def update(
             kind = kind_of(path)
             is_ours = kind not in ("agent", "document")
             snapshot.set(path, (entry[1], kind if is_ours else None, None, SYMLINK if is_ours else (), None))
-        elif not (root and _take_working(snapshot, path, entry[1], root, objects.algorithm)):
+        elif not (root and _take_working(snapshot, path, entry[1], str(root), algorithm, settled)):
             missing[path] = entry[1]
     blobs = objects.blobs(missing.values())
     for path, oid in missing.items():
@@ -71,22 +79,28 @@ def earlier(git: Git, objects: Objects, now: Snapshot, commit: str, prefix: str)
     return then.files
 
 
-def parsed(path: str, data: bytes) -> Row:
+def parsed(path: str, data: bytes) -> Parsed:
     """The row of a file; the parser is loaded only here, since most reads find everything in the cache."""
     from agentos.store import codec
 
     return codec.row(path, data)
 
 
-def _take_working(snapshot: Snapshot, path: str, oid: str, root: Path, algorithm: str) -> bool:
+def _take_working(snapshot: Snapshot, path: str, oid: str, root: str, algorithm: str, settled: int) -> bool:
+    """Use the working file if it is this blob, and remember at which stat it was; one read serves both."""
     try:
-        data = (root / path).read_bytes()
+        handle = os.open(f"{root}/{path}", os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return False
+    try:
+        found = os.fstat(handle)
+        data = os.read(handle, found.st_size + 1) if stat.S_ISREG(found.st_mode) else b""
+    finally:
+        os.close(handle)
     if blob_id(data, algorithm) != oid:
         return False
-    kind, fields, remarks = parsed(path, data)
-    snapshot.set(path, (oid, kind, fields, remarks, None))
+    sig = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns)
+    snapshot.set(path, (oid, *parsed(path, data), sig if max(sig[0], sig[3]) < settled else None))
     return True
 
 
@@ -124,33 +138,25 @@ def _note(found: dict[str, Any], name: bytes, prefix: str, entry: tuple[bytes, s
 
 def assemble(commit: str | None, files: Mapping[str, File]) -> Board:
     """The board these files are."""
-    rows: dict[str, dict[str, Any]] = {kind: {} for kind in RECORDS}
+    rows: dict[str, dict[str, Row]] = {kind: {} for kind in RECORDS}
     problems: list[Problem] = []
     held: set[str] = set()
     for path, (oid, kind, fields, remarks, _) in files.items():
         if kind is None:
             continue
-        if remarks:
-            problems.extend(Problem(path, *remark) for remark in remarks)
-        name = _name(kind, path)
+        name = path[path.rfind("/") + 1 : -3] if kind in _BY_NAME else path
         if fields is not None:
             rows[kind][name] = (path, oid, fields)
         elif kind == "task":
             held.add(name)
-        if kind == "task" and not is_claimable(name) and task_number(name) is not None:
-            problems.append(
-                Problem(path, 1, "has a name with other characters than letters, digits, - and _")
-            )
-            rows[kind].pop(name, None)
-            held.add(name)
-    for pair in duplicates(path for path, file in files.items() if file[1]):
-        for path, other in (pair, pair[::-1]):
-            problems.append(Problem(path, 1, f"differs from {other} only in case; rename one of them"))
-            kind = files[path][1] or ""
-            rows[kind].pop(_name(kind, path), None)
-            if kind == "task":
-                held.add(_name(kind, path))
-    config = _config(rows["config"])
+        if remarks:
+            problems.extend(Problem(path, *remark) for remark in remarks)
+    for path, reason in _misnamed(files, rows["task"]):
+        problems.append(Problem(path, 1, reason))
+        kind = files[path][1] or ""
+        rows[kind].pop(_name(kind, path), None)
+        if kind == "task":
+            held.add(_name(kind, path))
     tables: dict[str, Table[Any]] = {kind: Table(rows[kind], RECORDS[kind]) for kind in rows}
     return Board(
         commit=commit,
@@ -158,11 +164,25 @@ def assemble(commit: str | None, files: Mapping[str, File]) -> Board:
         agents=tables["agent"],
         messages=tables["message"],
         documents=tables["document"],
-        config=config,
+        config=_config(rows["config"]),
         problems=tuple(sorted(problems)),
         held=frozenset(held),
     )
 
+
+def _misnamed(files: Mapping[str, File], tasks: Mapping[str, Row]) -> Iterator[tuple[str, str]]:
+    """The files whose names won't do, with the reason; all are looked at one by one only if some won't."""
+    if tasks and not is_claimable("".join(tasks)):
+        for name in [name for name in tasks if not is_claimable(name) and task_number(name) is not None]:
+            yield tasks[name][0], "has a name with other characters than letters, digits, - and _"
+    if len({path.lower() for path in files}) < len(files):
+        for pair in duplicates(path for path, file in files.items() if file[1]):
+            for path, other in (pair, pair[::-1]):
+                yield path, f"differs from {other} only in case; rename one of them"
+
+
+_BY_NAME = frozenset({"task", "agent"})
+"""The kinds that go by their file's name; the others go by their path."""
 
 _TABLES = {"task": "tasks", "agent": "agents", "message": "messages", "document": "documents"}
 
@@ -186,7 +206,7 @@ def with_file(board: Board, path: str, file: File | None) -> Board | None:
 
 def _name(kind: str, path: str) -> str:
     """What a record goes by: tasks and agents by file name, the others by path."""
-    return path.rpartition("/")[2].removesuffix(".md") if kind in ("task", "agent") else path
+    return path.rpartition("/")[2].removesuffix(".md") if kind in _BY_NAME else path
 
 
 def _config(rows: Mapping[str, Any]) -> Config:

@@ -70,7 +70,7 @@ def transact(
     subject: str | None = None,
     trailers: Sequence[tuple[str, str]] = (),
     mark: str = "",
-    quiet: float = worktree.QUIET,
+    quiet: float = snapshot.QUIET,
 ) -> Result[T]:
     """Run `decide` on the board as it is under the lock, and commit what it changed as `by`.
 

@@ -10,13 +10,10 @@ from typing import NamedTuple
 
 from agentos.errors import Conflict
 from agentos.model.words import kind_of
-from agentos.store.cache import Sig, Snapshot
+from agentos.store.cache import Snapshot
 from agentos.store.objects import blob_id
 from agentos.store.rows import SYMLINK, Row, too_large
-from agentos.store.snapshot import FOLDERS, parsed
-
-QUIET = 0.02
-"""Seconds a file must have been left alone before it counts as saved."""
+from agentos.store.snapshot import FOLDERS, QUIET, parsed
 
 MOST_READ = 64 << 20
 """Bytes that are read of a file to see whether it is the one in the commit."""
@@ -68,34 +65,31 @@ def require_quiet(git_dir: Path, branch: str | None = None) -> None:
         raise Conflict(f"git is in the middle of {what}; finish or abort it first (`git status` says how).")
 
 
-def scan(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+def scan(root: Path) -> list[tuple[str, os.stat_result]]:
     """Every file that may be a record, by its path from the board's root, with its own stat.
 
     Links and other people's repositories are not followed.
     """
+    found: list[tuple[str, os.stat_result]] = []
     for folder in FOLDERS:
         if not (root / folder).is_symlink():
-            yield from _walk(root / folder, folder, folder != "agents")
+            _walk(f"{root}/{folder}", folder, folder != "agents", found)
+    return found
 
 
-def _walk(folder: Path | str, path: str, deep: bool) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(folder: str, path: str, deep: bool, found: list[tuple[str, os.stat_result]]) -> None:
     try:
-        found = os.scandir(folder)
+        with os.scandir(folder) as listed:
+            entries = {entry.name: entry for entry in listed}
     except (FileNotFoundError, NotADirectoryError):
         return
-    with found:
-        entries = list(found)
-    if not any(entry.name == ".git" for entry in entries):
-        for entry in entries:
-            name = entry.name
-            if name.endswith(".md") or name == "config.yml":
-                yield f"{path}/{name}", entry.stat(follow_symlinks=False)
-            elif deep and name not in _SKIPPED and entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path, f"{path}/{name}", True)
-
-
-def sig_of(found: os.stat_result) -> Sig:
-    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns
+    if ".git" in entries:
+        return
+    for name, entry in entries.items():
+        if name.endswith(".md") or name == "config.yml":
+            found.append((f"{path}/{name}", entry.stat(follow_symlinks=False)))
+        elif deep and name not in _SKIPPED and entry.is_dir(follow_symlinks=False):
+            _walk(entry.path, f"{path}/{name}", True, found)
 
 
 def hand_edits(snapshot: Snapshot, root: Path, algorithm: str) -> list[HandEdit]:
