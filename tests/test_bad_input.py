@@ -372,6 +372,28 @@ def test_a_strange_argument_is_answered_in_one_line(
     assert cli("doctor").code == 0
 
 
+def test_one_name_in_two_places(board: Scratch, cli: Cli) -> None:
+    """A copy of an open task under board/archive/ hides neither of them."""
+    before = board.read(BAD)
+    save(board, "board/archive/00xx/TASK-002-second.md", GOOD.encode())
+    doctor = cli("doctor")
+    assert doctor.code == 4 and BAD in doctor.out and "board/archive/00xx/TASK-002-second.md" in doctor.out
+    others_go_on(board, cli)
+    assert board.read(BAD) == before
+    assert "archived" not in board.git("log", "--format=%B")
+
+
+def test_a_clone_that_converts_line_ends_has_no_hand_edits(board: Scratch, cli: Cli, tmp_path: Path) -> None:
+    """With core.autocrlf the working files differ from the commit in every line, and nobody edited them."""
+    board.git("clone", "-q", "-c", "core.autocrlf=true", ".", str(tmp_path / "clone"))
+    clone = Scratch(tmp_path / "clone", board.clock)
+    clone.git("config", "user.email", "eve@example.com")
+    assert cli("init", cwd=clone.root).code == 0
+    assert cli("task", "add", "Third", cwd=clone.root).code == 0
+    assert clone.git("log", "--format=%s", "origin/main..") == "TASK-003-third: created\n"
+    assert clone.git("status", "--porcelain") == ""
+
+
 def test_the_mode_of_a_file_survives(board: Scratch, cli: Cli) -> None:
     file = board.root / BAD
     file.chmod(0o755)

@@ -97,13 +97,15 @@ def sentence(events: Sequence[Event]) -> str:
     """The events as one line: named where they are few of a kind, counted where they are many."""
     by_name: dict[str, list[str]] = {}
     for event in events:
-        by_name.setdefault(event.name, []).append(short(event.subject))
+        by_name.setdefault(event.name, []).append(event.subject)
     parts = []
     for name, subjects in by_name.items():
         verb = VERBS.get(name) or name.rpartition(".")[2].replace("_", " ")
         noun = name.partition(".")[0]
         listed = len(subjects) <= 2
-        parts.append(f"{verb} {' and '.join(subjects)}" if listed else f"{verb} {len(subjects)} {noun}s")
+        parts.append(
+            f"{verb} {' and '.join(map(short, subjects))}" if listed else f"{verb} {len(subjects)} {noun}s"
+        )
     return ", ".join(parts)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from dataclasses import field as value
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from agentos.errors import Invalid
 from agentos.model import ids
@@ -67,6 +67,9 @@ class Table(Mapping[str, R], Generic[R]):
             path, _, fields = self.rows[name]
             made = self._made[name] = self._kind.from_row(path, fields)
         return made
+
+    def get(self, name: object, default: Any = None) -> Any:
+        return self[str(name)] if name in self.rows else default
 
     def values(self) -> ValuesView[R]:
         """Every record; those that were not made yet are made in one go."""

@@ -41,7 +41,9 @@ def resolve(ref: str, names: Iterable[str], noun: str = "task") -> str:
     wanted = ref.strip().lower()
     number = re.fullmatch(r"(?:task-)?0*(\d+)", wanted) if noun == "task" else None
     if number:
-        hits = [name for name in names if task_number(name) == int(number[1])]
+        head = f"TASK-{int(number[1]):03d}-"
+        hits = [name for name in names if name.startswith(head)]
+        hits = hits or [name for name in names if task_number(name) == int(number[1])]
     else:
         hits = [name for name in names if wanted and wanted in name.lower()]
         starts = [name for name in hits if name.lower().startswith(wanted)]

@@ -129,15 +129,17 @@ def text(base: str, ours: str, theirs: str) -> tuple[str, bool]:
         return ours, False
     if ours == base:
         return theirs, False
-    newline = "\r\n" if "\r\n" in ours else "\n"
-    sides = [lines(side.replace("\r\n", "\n")) for side in (base, ours, theirs)]
+    is_mixed = "\r\n" in ours and ours.count("\r\n") < ours.count("\n")
+    newline = "\r\n" if "\r\n" in ours and not is_mixed else "\n"
+    sides = [lines(side if is_mixed else side.replace("\r\n", "\n")) for side in (base, ours, theirs)]
     merged: list[str] = []
     is_conflict = False
     for chunk in _chunks(*sides):
         settled, clash = _settle(*chunk)
         merged += settled
         is_conflict |= clash
-    return "".join(merged).replace("\n", newline), is_conflict
+    text = "".join(merged)
+    return (text if is_mixed else text.replace("\n", newline)), is_conflict
 
 
 Chunk = tuple[list[str], list[str], list[str]]

@@ -34,31 +34,29 @@ def problems(board: Board) -> Iterator[Problem]:
 
 def cycle(board: Board, field: str, start: str | None = None) -> list[str] | None:
     """A cycle along `depends_on` or `parent`, its first name repeated at the end, or None."""
-    state: dict[str, int] = {}
-    linked = sorted(task.id for task in board.tasks.values() if getattr(task, field))
-    for root in [start] if start else linked:
-        if root in state:
+    graph = _graph(board, field)
+    done: set[str] = set()
+    for root in [start] if start else sorted(graph):
+        if root in done or root not in graph:
             continue
-        path: list[tuple[str, Iterator[str]]] = [(root, iter(_links(board, root, field)))]
-        state[root] = 1
+        path = {root: iter(graph[root])}
         while path:
-            name, links = path[-1]
-            for link in links:
-                if state.get(link) == 1:
-                    names = [step for step, _ in path]
+            name = next(reversed(path))
+            for link in path[name]:
+                if link in path:
+                    names = list(path)
                     return [*names[names.index(link) :], link]
-                if link not in state:
-                    state[link] = 1
-                    path.append((link, iter(_links(board, link, field))))
+                if link in graph and link not in done:
+                    path[link] = iter(graph[link])
                     break
             else:
-                state[name] = 2
-                path.pop()
+                done.add(name)
+                del path[name]
     return None
 
 
-def _links(board: Board, name: str, field: str) -> Sequence[str]:
-    task = board.tasks.get(name)
-    if task is None:
-        return ()
-    return task.depends_on if field == "depends_on" else (task.parent,) if task.parent else ()
+def _graph(board: Board, field: str) -> dict[str, Sequence[str]]:
+    """Where each task that refers to others by this field leads."""
+    if field == "depends_on":
+        return {task.id: task.depends_on for task in board.tasks.values() if task.depends_on}
+    return {task.id: (task.parent,) for task in board.tasks.values() if task.parent}

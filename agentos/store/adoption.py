@@ -3,11 +3,12 @@
 import dataclasses
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from agentos.model.board import Problem, duplicates
 from agentos.model.records import Config
-from agentos.model.words import task_number
+from agentos.model.words import kind_of, task_number
 from agentos.store import codec, frontmatter, index
 from agentos.store.cache import Snapshot
 from agentos.store.draft import Draft
@@ -34,7 +35,9 @@ def settled(
     while True:
         edits = store.hand_edits(now, found, objects)
         missing = {edit.path for edit in edits if edit.row is None}
-        moving = {edit.path for edit in edits if edit.row is not None and time.time() - edit.mtime < quiet}
+        moving = {
+            edit.path for edit in edits if edit.row is not None and 0 <= time.time() - edit.mtime < quiet
+        }
         moving |= missing if gone is None else missing - gone
         if not moving or time.monotonic() > until or quiet > LONGEST_WAIT:
             return [edit for edit in edits if edit.path not in moving]
@@ -45,19 +48,34 @@ def settled(
 def waiting(found: Snapshot, edits: Sequence[HandEdit]) -> dict[str, Problem]:
     """The edits that can't be read, by path: they wait, untouched, until they are mended.
 
-    A new file whose name differs from another's only in case waits as well, and so does that other.
+    A new file that would share a name with another waits as well, and so does that other.
     """
-    held = {}
-    fresh = [edit.path for edit in edits if edit.path not in found.files]
-    lowered = {path.lower() for path in fresh}
-    twins = [path for path in found.files if path.lower() in lowered] if fresh else []
-    for pair in duplicates([*fresh, *twins]):
-        for path, other in (pair, pair[::-1]):
-            held[path] = Problem(path, 1, f"differs from {other} only in case; rename one of them")
+    held = {path: Problem(path, 1, reason) for path, reason in _twins(found, edits)}
     for edit in edits:
         if edit.row is not None and edit.row.kind is not None and edit.row.fields is None:
             held[edit.path] = Problem(edit.path, *edit.row.remarks[0])
     return held
+
+
+def _twins(found: Snapshot, edits: Sequence[HandEdit]) -> Iterator[tuple[str, str]]:
+    """New files whose name another has, in another case or in another folder, and those others."""
+    fresh = [edit.path for edit in edits if edit.path not in found.files and edit.data is not None]
+    if not fresh:
+        return
+    gone = {edit.path for edit in edits if edit.data is None}
+    lowered = {path.lower() for path in fresh}
+    stems = {PurePosixPath(path).stem: path for path in fresh if kind_of(path) == "task"}
+    for path in found.files:
+        if path in gone:
+            continue
+        if path.lower() in lowered:
+            fresh.append(path)
+        elif kind_of(path) == "task" and (twin := stems.get(PurePosixPath(path).stem)):
+            yield path, f"has the name of {twin}; one of the two must go"
+            yield twin, f"has the name of {path}; one of the two must go"
+    for one, other in duplicates(fresh):
+        yield one, f"differs from {other} only in case; rename one of them"
+        yield other, f"differs from {one} only in case; rename one of them"
 
 
 def is_on(found: Snapshot) -> bool:

@@ -9,6 +9,7 @@ import gc
 import marshal
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,8 @@ File = tuple[str, str | None, bytes | None, tuple[Remark, ...], Sig | None]
 MOST_DELTA = 500
 """Files that may have changed before everything is written anew."""
 
-_VERSION = (2, __version__, sys.version_info[:2])
+_MAGIC = b"agentos cache\n"
+_VERSION = (3, __version__, sys.version_info[:2])
 
 
 class Snapshot:
@@ -98,14 +100,20 @@ def uncollected() -> Iterator[None]:
 
 
 def _read(path: Path) -> Any:
+    """What a cache file holds; None for one that is missing, damaged, or of another version."""
     try:
-        data = marshal.loads(path.read_bytes())
+        data = path.read_bytes()
+        head, body = data[: len(_MAGIC) + 4], memoryview(data)[len(_MAGIC) + 4 :]
+        if head != _MAGIC + zlib.crc32(body).to_bytes(4, "big"):
+            return None
+        kept = marshal.loads(body)
     except (OSError, ValueError, EOFError, TypeError):
         return None
-    return data if isinstance(data, tuple) and data[:1] == (_VERSION,) else None
+    return kept if isinstance(kept, tuple) and kept[:1] == (_VERSION,) else None
 
 
 def _write(path: Path, data: Any) -> None:
+    body = marshal.dumps(data)
     partial = path.with_name(f"{path.name}.{os.getpid()}")
-    partial.write_bytes(marshal.dumps(data))
+    partial.write_bytes(_MAGIC + zlib.crc32(body).to_bytes(4, "big") + body)
     partial.replace(path)

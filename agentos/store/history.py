@@ -100,16 +100,12 @@ def _file(objects: Objects, path: str, oid: str) -> File:
 
 
 def to_plain(activities: Sequence[Activity]) -> list[Any]:
-    """The activities as plain data, for the cache."""
-    return [
-        (a.commit, a.time.timestamp(), a.actor, a.subject, [(e.name, e.subject) for e in a.events])
-        for a in activities
-    ]
+    """The activities as plain data, for the cache: what a line of the feed says."""
+    return [(a.commit, a.time.timestamp(), a.actor, a.text) for a in activities]
 
 
 def from_plain(rows: Sequence[Any]) -> list[Activity]:
-    """The activities that `to_plain` kept; trailers other than events are not among it."""
+    """The activities that `to_plain` kept; their text stands in for subject and events."""
     return [
-        Activity(commit, datetime.fromtimestamp(time, UTC), actor, subject, tuple(Event(*e) for e in events))
-        for commit, time, actor, subject, events in rows
+        Activity(commit, datetime.fromtimestamp(time, UTC), actor, text) for commit, time, actor, text in rows
     ]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,23 +69,27 @@ class Store:
 
     def board(self, at: str | None = None) -> Board:
         """The board now, hand edits over it, or as it was at a revision. Takes no lock."""
+        with uncollected():
+            return snapshot.require_format(self._board(at))
+
+    def _board(self, at: str | None) -> Board:
         objects = Objects(self.git)
         try:
             if at is not None:
                 commit = self.git.commit_of(at)
                 tree = self.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
                 found = snapshot.read(self.git, objects, tree, self.prefix, self.local / "cache")
-                return snapshot.require_format(snapshot.assemble(commit, found.files))
+                return snapshot.assemble(commit, found.files)
             now = self.refs()
             found = snapshot.read(self.git, objects, now.tree, self.prefix, self.local / "cache")
-            files = dict(found.files)
+            files = found.files.copy()
             for edit in self.hand_edits(now, found, objects):
                 if edit.row is None:
                     files.pop(edit.path, None)
                 else:
                     files[edit.path] = (f"hand:{edit.mtime}", *edit.row, None)
             found.save(self.local / "cache")
-            return snapshot.require_format(snapshot.assemble(now.head, files))
+            return snapshot.assemble(now.head, files)
         finally:
             objects.close()
 
@@ -93,10 +98,12 @@ class Store:
         root = self.root(now)
         if root is None:
             return []
-        with uncollected():
-            edits = worktree.hand_edits(found, root, objects.algorithm)
+        edits = worktree.hand_edits(found, root, objects.algorithm, cache(self._converts))
         unfinished = self._unfinished() if edits else {}
         return [edit for edit in edits if edit.path not in unfinished]
+
+    def _converts(self) -> bool:
+        return self.git.text("config", "core.autocrlf", ok=(0, 1)).lower() == "true"
 
     def root(self, now: Refs) -> Path | None:
         """The board's root in the worktree that has the branch checked out."""

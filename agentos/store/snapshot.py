@@ -4,7 +4,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -141,17 +141,20 @@ def assemble(commit: str | None, files: Mapping[str, File]) -> Board:
     rows: dict[str, dict[str, Row]] = {kind: {} for kind in RECORDS}
     problems: list[Problem] = []
     held: set[str] = set()
+    twice: list[tuple[str, str]] = []
     for path, (oid, kind, fields, remarks, _) in files.items():
         if kind is None:
             continue
         name = path[path.rfind("/") + 1 : -3] if kind in _BY_NAME else path
         if fields is not None:
+            if name in rows[kind]:
+                twice.append((rows[kind][name][0], path))
             rows[kind][name] = (path, oid, fields)
         elif kind == "task":
             held.add(name)
         if remarks:
             problems.extend(Problem(path, *remark) for remark in remarks)
-    for path, reason in _misnamed(files, rows["task"]):
+    for path, reason in (*_misnamed(files, rows["task"]), *_doubled(twice)):
         problems.append(Problem(path, 1, reason))
         kind = files[path][1] or ""
         rows[kind].pop(_name(kind, path), None)
@@ -179,6 +182,13 @@ def _misnamed(files: Mapping[str, File], tasks: Mapping[str, Row]) -> Iterator[t
         for pair in duplicates(path for path, file in files.items() if file[1]):
             for path, other in (pair, pair[::-1]):
                 yield path, f"differs from {other} only in case; rename one of them"
+
+
+def _doubled(twice: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The two places of one identity, each with the reason."""
+    for one, other in twice:
+        yield one, f"has the name of {other}; one of the two must go"
+        yield other, f"has the name of {one}; one of the two must go"
 
 
 _BY_NAME = frozenset({"task", "agent"})

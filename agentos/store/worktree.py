@@ -4,7 +4,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,8 +92,13 @@ def _walk(folder: str, path: str, deep: bool, found: list[tuple[str, os.stat_res
             _walk(entry.path, f"{path}/{name}", True, found)
 
 
-def hand_edits(snapshot: Snapshot, root: Path, algorithm: str) -> list[HandEdit]:
-    """What the working tree says differently from the snapshot; learns the sigs of files that agree."""
+def hand_edits(
+    snapshot: Snapshot, root: Path, algorithm: str, converts: Callable[[], bool] = lambda: False
+) -> list[HandEdit]:
+    """What the working tree says differently from the snapshot; learns the sigs of files that agree.
+
+    `converts` is asked whether git's checkout gives files other line ends here (`core.autocrlf`).
+    """
     if not (root / "board" / "tasks").is_dir():
         return []
     files = snapshot.files
@@ -114,12 +119,19 @@ def hand_edits(snapshot: Snapshot, root: Path, algorithm: str) -> list[HandEdit]
         if edit is not None:
             if edit.row and edit.row.kind is None and (file is None or file[1] is None):
                 continue
-            edits.append(edit)
+            if file is None or not _is_converted(edit, file[0], algorithm) or not converts():
+                edits.append(edit)
         elif file is not None and max(sig[0], sig[3]) < settled:
             snapshot.set(path, (*file[:4], sig))
     if seen < len(files):
         edits.extend(_deleted(files, root))
     return edits
+
+
+def _is_converted(edit: HandEdit, oid: str, algorithm: str) -> bool:
+    """Whether a file differs from its blob in nothing but CRLF line ends."""
+    data = edit.data
+    return data is not None and b"\r\n" in data and blob_id(data.replace(b"\r\n", b"\n"), algorithm) == oid
 
 
 def _deleted(files: Iterable[str], root: Path) -> Iterator[HandEdit]:
