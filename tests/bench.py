@@ -1,0 +1,412 @@
+"""The figures of DESIGN.md, section 11: what AgentOS costs, as ratios to floors measured in the same run.
+
+    python tests/bench.py [--quick] [--sizes 1000,10000]
+
+CPU is user + system time, children included: the least of several runs, of transactions the median. A figure
+and its floor are measured in turns, so that a busy machine slows both. Backlog.md (npm package backlog.md) is
+looked for in $BACKLOG, then on PATH.
+"""
+
+import argparse
+import contextlib
+import gc
+import os
+import platform
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from agentos.actions import pages, setup, tasks
+from agentos.actions.teams import FULL
+from agentos.model import ids
+from agentos.model.records import Task
+from agentos.store import clone, codec
+from agentos.store.draft import Draft
+from agentos.store.repository import Store
+from agentos.store.transaction import transact
+
+SEED = 20260202
+RUNS = 7
+TRANSACTIONS = 30
+COMMITS = 10_000
+FSYNC = "core.fsync=loose-object,reference"
+"""What a transaction has on disk before it is acknowledged; git syncs none of it unless told to."""
+
+AGENTOS = str(Path(sys.executable).with_name("agentos"))
+BACKLOG = os.environ.get("BACKLOG") or shutil.which("backlog") or ""
+NOTHING = "import typer\napp = typer.Typer()\n@app.command()\ndef nothing() -> None: ...\napp()\n"
+HEADER = ["what", "size", "ms", "floor", "ms", "ratio", "target", ""]
+
+Run = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure in ms, the floor it is compared with, and the most it may be: a ratio, or `limit` in ms."""
+
+    what: str
+    size: int
+    figure: float
+    floor_name: str = ""
+    floor: float = 0.0
+    most: float = 0.0
+    limit: float = 0.0
+
+    def cells(self) -> list[str]:
+        most = self.limit or self.most * self.floor
+        verdict = ("met" if self.figure <= most else "NOT MET") if most else ""
+        target = f"≤ {self.limit:g} ms" if self.limit else f"≤ {_ratio(self.most)}" if self.most else ""
+        ratio, floor = (_ratio(self.figure / self.floor), f"{self.floor:.1f}") if self.floor else ("", "")
+        figures = [f"{self.size:,}", f"{self.figure:.1f}", self.floor_name, floor, ratio]
+        return [self.what, *figures, target, verdict]
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f} ×" if value >= 1 else f"1/{1 / value:.1f}"
+
+
+# Measuring ----------------------------------------------------------------------------------------------
+
+
+def timed(run: Run) -> tuple[float, float]:
+    """The CPU and the wall time of one call in ms, children that were waited for included."""
+    gc.collect()
+    start, begun = time.perf_counter(), _used()
+    run()
+    return 1000 * (_used() - begun), 1000 * (time.perf_counter() - start)
+
+
+def _used() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def in_turns(runs: int, *these: Run) -> list[float]:
+    """The least CPU of each, measured in turns after one warm-up."""
+    for run in these:
+        run()
+    samples = [[timed(run)[0] for run in these] for _ in range(runs)]
+    return [min(column) for column in zip(*samples, strict=True)]
+
+
+def command(folder: Path, *args: str) -> Callable[[], str]:
+    """A process to run in a folder; a failure ends the benchmark."""
+
+    def run() -> str:
+        done = subprocess.run(args, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(args)}: {done.stderr}")
+        return done.stdout.strip()
+
+    return run
+
+
+# Boards -------------------------------------------------------------------------------------------------
+
+VERBS = ["Add", "Fix", "Document", "Measure", "Design", "Review", "Migrate", "Simplify", "Test", "Remove"]
+NOUNS = ["login form", "search index", "billing export", "job queue", "audit log", "team page", "upload API"]
+LABELS = ["api", "ui", "infra", "docs", "security", "performance", "data"]
+WORDS = [
+    "the",
+    "user",
+    "sees",
+    "when",
+    "it",
+    "fails",
+    "and",
+    "why",
+    "so",
+    "nobody",
+    "waits",
+    "for",
+    "a",
+    "part",
+]
+
+
+def prose(rng: random.Random, how_many: int) -> list[str]:
+    return [" ".join(rng.choices(WORDS, k=rng.randint(9, 19))).capitalize() + "." for _ in range(how_many)]
+
+
+def records(size: int) -> Iterator[tuple[Task, str]]:
+    """Tasks with their text: half are done, and every open one waits, so that a tick has nothing to do.
+
+    The first is a person's; the others wait for it, for their children, or for a reason.
+    """
+    rng = random.Random(SEED)
+    titles = [f"{rng.choice(VERBS)} the {rng.choice(NOUNS)} of part {n}" for n in range(1, size + 1)]
+    names = [ids.task_id(n, ids.slugify(title)) for n, title in enumerate(titles, 1)]
+    agents = [member.name for member in FULL if member.name != "orchestrator"]
+    for i, (name, title) in enumerate(zip(names, titles, strict=True)):
+        is_goal, is_done = i % 20 == 1, i % 2 == 1 and i % 20 != 1
+        status = "in_progress" if is_goal or not i else "done" if is_done else "assigned"
+        fields: dict[str, Any] = {"title": title, "status": status, "priority": rng.randint(1, 5)}
+        if not is_goal:
+            fields["assignees"] = [rng.choice(agents) if i else "ada-lovelace"]
+        if i % 20 in range(2, 10):
+            fields["parent"] = names[i - i % 20 + 1]
+        if is_done:
+            fields["resolution"] = "completed"
+        elif i and not is_goal:
+            waits = {"depends_on": sorted({names[0], names[rng.randrange(i)]})}
+            fields |= waits if rng.random() < 0.9 else {"blocked": "waits for the provider's answer"}
+        fields |= {"labels": rng.sample(LABELS, 2), "created_by": "ada-lovelace"}
+        fields["created"] = f"{datetime(2026, 1, 1) + timedelta(minutes=i):%Y-%m-%dT%H:%M:%SZ}"
+        boxes = "\n".join(f"- [{'x' if is_done else ' '}] {line}" for line in prose(rng, 2))
+        body = "\n".join([*prose(rng, 4), "", "## Acceptance criteria", "", boxes])
+        yield Task.at(f"board/tasks/{name}.md", fields), body
+
+
+def empty_board(root: Path) -> Store:
+    """A repository set up by AgentOS, with the full team of simulated agents."""
+    store, _ = clone.set_up(root, os.environ, lambda: datetime.now(UTC), "main")
+    team = ("full", "simulated", lambda path: None)
+    transact(store, lambda draft: setup.init(draft, "main", *team), store.person(), subject="a board")
+    return store
+
+
+def make_board(root: Path, size: int) -> Store:
+    """A board of `size` tasks, committed with plain git, then brought up to date by AgentOS itself."""
+    store = empty_board(root)
+    for task, body in records(size):
+        (root / task.path).write_bytes(codec.new_file(task, body))
+    command(root, "git", "add", "board")()
+    command(root, "git", "commit", "-qm", "tasks")()
+    pages.restore(store, store.person())
+    return store
+
+
+def make_backlog(root: Path, size: int) -> None:
+    """The same tasks in Backlog.md's own format."""
+    root.mkdir()
+    command(root, "git", "init", "-q")()
+    command(root, BACKLOG, "init", "B", "--defaults", "--integration-mode", "none")()
+    command(root, BACKLOG, "config", "set", "remoteOperations", "false")()
+    for n, (task, body) in enumerate(records(size), 1):
+        file = root / f"backlog/tasks/task-{n} - {task.title.replace(' ', '-')}.md"
+        file.write_text(as_backlog(n, task, body))
+    command(root, "git", "add", ".")()
+    command(root, "git", "commit", "-qm", "tasks")()
+
+
+def as_backlog(n: int, task: Task, body: str) -> str:
+    """One task as Backlog.md writes it."""
+    text, _, boxes = body.partition("\n\n## Acceptance criteria\n\n")
+    numbered = "\n".join(f"{line[:5]} #{i} {line[6:]}" for i, line in enumerate(boxes.splitlines(), 1))
+    head = {
+        "id": f"TASK-{n}",
+        "title": task.title,
+        "status": {"done": "Done", "in_progress": "In Progress"}.get(task.status, "To Do"),
+        "assignee": [f"@{name}" for name in task.assignees],
+        "created_date": str(task.created)[:10],
+        "labels": list(task.labels),
+        "dependencies": [f"TASK-{int(name.split('-')[1])}" for name in task.depends_on],
+        "priority": ("high", "high", "medium", "low", "low")[task.priority - 1],
+        "ordinal": n * 1000,
+    }
+    return (
+        f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n## Description\n\n<!-- SECTION:DESCRIPTION:BEGIN "
+        f"-->\n{text}\n<!-- SECTION:DESCRIPTION:END -->\n\n## Acceptance Criteria\n<!-- AC:BEGIN -->\n"
+        f"{numbered}\n<!-- AC:END -->\n"
+    )
+
+
+# The rows -----------------------------------------------------------------------------------------------
+
+
+def transactions(store: Store, root: Path, size: int) -> Iterator[Row]:
+    """One transaction beside `git status`, and beside `git commit --only` in a copy of the repository."""
+    copy, numbers = root.with_name(f"{root.name}-git"), count(1)
+    shutil.copytree(root, copy)
+    command(copy, "git", "status")()
+    file = next(copy.glob("board/tasks/TASK-*.md"))
+
+    def edit() -> None:
+        ref = str(1 + 2 * (7 * next(numbers) % (size // 2)))
+
+        def decide(draft: Draft) -> Task:
+            return tasks.edit(draft, ref, {"priority": draft.task(ref).priority % 5 + 1})
+
+        assert transact(store, decide, store.person()).commit
+
+    status = command(root, "git", "status", "--porcelain")
+    commit = command(copy, "git", "-c", FSYNC, "commit", "--only", "-qm", "x", "--", str(file))
+    samples = []
+    edit()
+    for _ in range(TRANSACTIONS):
+        with file.open("a") as stream:
+            stream.write("One more line.\n")
+        samples.append((*timed(edit), timed(status)[0], timed(commit)[1]))
+    used, lasted, looked, committed = map(statistics.median, zip(*samples, strict=True))
+    yield Row("one transaction, CPU", size, used, "git status", looked, most=3)
+    yield Row("one transaction, wall", size, lasted, "git commit --only, synced", committed, most=1)
+
+
+def loads(store: Store, root: Path, size: int) -> Iterator[Row]:
+    """Reading a whole board: without the cache, with it, and with every task looked at."""
+    places = [root / "board", root / "agents", root / "docs"]
+    files = [file for place in places for file in place.rglob("*") if file.suffix in (".md", ".yml")]
+
+    def first() -> None:
+        shutil.rmtree(store.local / "cache")
+        store.board()
+
+    def parse() -> list[object]:
+        gc.disable()
+        heads = (file.read_bytes().removeprefix(b"---\n").partition(b"\n---\n")[0] for file in files)
+        parsed = [yaml.load(head, Loader=yaml.CSafeLoader) for head in heads]
+        gc.enable()
+        return parsed
+
+    figure, floor = in_turns(2 if size > 2000 else RUNS, first, parse)
+    yield Row("first load, empty cache", size, figure, "split + CSafeLoader", floor, most=1.2)
+    time.sleep(0.05)
+    store.board()
+    every = (store.board, lambda: list(store.board().tasks.values()), lambda: listed(places))
+    lazily, decoded, floor = in_turns(2 * RUNS, *every)
+    yield Row("later load, lazily", size, lazily, "list + stat", floor, most=1.5)
+    yield Row("later load, all decoded", size, decoded, "list + stat", floor, most=3)
+
+
+def listed(places: Sequence[Path]) -> None:
+    """List and stat the files, and nothing more."""
+    folders = [str(place) for place in places]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    entry.stat(follow_symlinks=False)
+
+
+def processes(store: Store, root: Path, size: int) -> Iterator[Row]:
+    """Whole commands beside a program that does nothing, and beside Backlog.md."""
+    script, numbers, is_small = root.with_name("nothing.py"), count(1), size <= 1000
+    script.write_text(NOTHING)
+
+    def edit() -> None:
+        n = next(numbers)
+        command(root, AGENTOS, "task", "edit", str(2 * n + 1), "--set", f"estimate={n}h")()
+
+    pages.restore(store, store.person())
+    head = store.refs().head
+    whole = command(root, AGENTOS, "task", "list", "--all", "--limit", "0")
+    listing, tick = command(root, AGENTOS, "task", "list"), command(root, AGENTOS, "tick")
+    ours = in_turns(RUNS, listing, tick, whole, command(root, sys.executable, str(script)))
+    assert head == store.refs().head, "the tick was not idle"
+    add = command(root, AGENTOS, "task", "add", "One more task")
+    edited, added = in_turns(RUNS, edit, add)
+    floor = ("typer, nothing", ours[3])
+    yield Row("agentos task list", size, ours[0], *floor, most=1.5 * is_small)
+    yield Row("agentos tick, idle", size, ours[1], *floor, most=2 * is_small)
+    yield Row("agentos task edit, with a commit", size, edited, *floor)
+    if BACKLOG:
+        theirs = backlog_figures(root.with_name(f"backlog-{size}"), size)
+        most = 1 / 4 if is_small else 1 / 20
+        yield Row("task list, all of them", size, ours[2], "backlog task list", theirs[0], most=most)
+        yield Row("task edit, with a commit", size, edited, "backlog task edit", theirs[1], most=is_small / 4)
+        yield Row("task add, with a commit", size, added, "backlog task create", theirs[2])
+
+
+def backlog_figures(root: Path, size: int) -> list[float]:
+    """CPU of Backlog.md's list, edit and create; it does not commit."""
+    make_backlog(root, size)
+    numbers = count(3)
+
+    def edit() -> None:
+        n = next(numbers)
+        command(root, BACKLOG, "task", "edit", str(n), "--priority", ("low", "high")[n % 2])()
+
+    create = command(root, BACKLOG, "task", "create", "One more task")
+    return in_turns(1 if size > 2000 else 3, command(root, BACKLOG, "task", "list", "--plain"), edit, create)
+
+
+def history(base: Path) -> Iterator[Row]:
+    """The last 20 activities of one task among many commits, without and with changed-path filters."""
+    store = empty_board(base / "history")
+    files = [(task, codec.new_file(task, body)) for task, body in records(1000)]
+    stream = b"".join(commits(files, str(store.refs().head)))
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=base / "history", input=stream, check=True)
+    path = files[500][0].path
+    assert len(store.activities(20, paths=[path])) == COMMITS // 1000 + 1
+    yield Row("history of a task, packed", COMMITS, *in_turns(3, lambda: store.activities(20, paths=[path])))
+    command(base / "history", "git", "commit-graph", "write", "--reachable", "--changed-paths")()
+    (figure,) = in_turns(RUNS, lambda: store.activities(20, paths=[path]))
+    yield Row("  with changed-path filters", COMMITS, figure, limit=50)
+
+
+def commits(files: Sequence[tuple[Task, bytes]], head: str) -> Iterator[bytes]:
+    """A stream for git fast-import: all tasks in one commit, then one task and the page in each."""
+    for i in range(COMMITS + 1):
+        task, data = files[i % len(files)]
+        said = f"{task.id}: edited\n\nAgent: qa\nTask: {task.id}\nEvent: task.edited {task.id}\n".encode()
+        yield b"commit refs/heads/main\ncommitter qa <qa@agentos.invalid> %d +0000\n" % (1770000000 + i)
+        yield b"data %d\n%s\n" % (len(said), said) + (b"" if i else b"from %s\n" % head.encode())
+        changed = [(task.path, data + b"%d\n" % i)] if i else [(each.path, text) for each, text in files]
+        for path, text in [*changed, ("WORKING.md", b"Last Updated: %d\n" % i)]:
+            yield b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(text), text)
+
+
+# All of it ----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder and an environment of its own: nobody's git settings have a part in it."""
+    with tempfile.TemporaryDirectory(prefix="agentos-bench-") as folder:
+        for name in [name for name in os.environ if name.startswith(("GIT_", "AGENTOS_"))]:
+            del os.environ[name]
+        os.environ |= {"HOME": folder, "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1"}
+        who = "[user]\n name = Ada Lovelace\n email = ada@example.com\n[init]\n defaultBranch = main\n"
+        (Path(folder) / ".gitconfig").write_text(who)
+        yield Path(folder)
+
+
+def measure(sizes: Sequence[int]) -> Iterator[Row]:
+    with scratch() as base:
+        for size in sizes:
+            store = make_board(base / f"board-{size}", size)
+            for rows in (transactions, loads, processes):
+                yield from rows(store, base / f"board-{size}", size)
+        yield from history(base)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--sizes", default="1000,10000", help="how many tasks, comma-separated")
+    parser.add_argument("--quick", action="store_true", help="1,000 tasks only")
+    options = parser.parse_args()
+    sizes = [1000] if options.quick else [int(size) for size in options.sizes.split(",")]
+    start, missed, table = time.monotonic(), 0, Table(*HEADER, box=None)
+    versions = f"Python {platform.python_version()}, {command(Path(), 'git', 'version')()}"
+    print(
+        f"Seed {SEED}, sizes {sizes}, {versions}, {os.cpu_count()} cores, {RUNS} runs, {TRANSACTIONS} transactions"
+    )
+    print("" if BACKLOG else "No `backlog` in $BACKLOG or on PATH: its rows are left out.\n")
+    console = Console() if sys.stdout.isatty() else Console(width=130)
+    with Live(table, console=console):
+        for cells in (row.cells() for row in measure(sizes)):
+            missed += cells[-1] == "NOT MET"
+            table.add_row(*cells, style={"met": "green", "NOT MET": "red"}.get(cells[-1], ""))
+    print(f"\n{missed} targets not met; {time.monotonic() - start:.0f} s.")
+
+
+if __name__ == "__main__":
+    main()
