@@ -11,6 +11,9 @@ from agentos.store.objects import Objects
 from agentos.store.refs import Claim, Move
 from agentos.store.repository import Store
 
+TRIES = 10
+"""How often a claim is tried while others hold the ref's lock, each for at most a second."""
+
 
 def run_id(agent: str, moment: datetime) -> str:
     """A name for one run: when, who, and four random digits."""
@@ -22,11 +25,15 @@ def take(store: Store, claim: Claim) -> bool:
     objects = Objects(store.git)
     oid = objects.write("blob", claim.data)
     objects.flush()
-    try:
-        refs.move(store.git, [Move(claim.ref, None, oid)], f"claim by {claim.agent}")
-    except refs.Moved:
-        return False
-    return True
+    for _ in range(TRIES):
+        try:
+            refs.move(store.git, [Move(claim.ref, None, oid)], f"claim by {claim.agent}")
+        except refs.Busy:
+            continue
+        except refs.Moved:
+            return False
+        return True
+    return False
 
 
 def drop(store: Store, claim: Claim) -> bool:

@@ -17,6 +17,10 @@ class Moved(Conflict):
     """A ref no longer has the value it was expected to have."""
 
 
+class Busy(Conflict):
+    """Another git process holds the lock of a ref for longer than git waits for it."""
+
+
 class Refs(NamedTuple):
     """The board's branch and the claims, read in one go."""
 
@@ -91,7 +95,7 @@ def move(git: Git, moves: Iterable[Move], why: str, pass_fds: tuple[int, ...] = 
             raise Moved("The branch or a claim was moved meanwhile.") from None
         if "Unable to create" in error.stderr and "File exists" in error.stderr:
             lock = re.search(r"'([^']+\.lock)'", error.stderr)
-            raise Conflict(
+            raise Busy(
                 f"Another git process holds {lock[1] if lock else 'a ref'}; "
                 "if none is running, it was left by one that died."
             ) from None
