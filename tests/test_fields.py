@@ -355,6 +355,7 @@ def test_yaml_as_people_mean_it(text: str, meant: Any) -> None:
         ("key: 1", True),
         ("key: '1'", 1),
         ("key: 1", "1"),
+        ('key: "x"', "\\"),
         ("key: x", "a\x85b"),
         ("key: x", "a\u2028b"),
         ("key:   # nothing yet", "#12"),

@@ -89,7 +89,7 @@ def _replace(text: str, span: Span, value: Any) -> str:
     new = inline(value)
     old = text[span.start : span.end]
     if "\n" not in old.rstrip("\n") and not (span.quote and span.quote in "|>"):
-        if span.quote and isinstance(value, str) and new == value:
+        if span.quote and isinstance(value, str) and new == value and "\\" not in value:
             inner = value.replace("'", "''") if span.quote == "'" else value
             new = f"{span.quote}{inner}{span.quote}"
         gap = "" if old or text[span.start - 1 : span.start] == " " else " "
