@@ -1,6 +1,6 @@
 """The semantic merge, and where a transaction uses it."""
 
-from conftest import Scratch
+from conftest import Cli, Scratch
 
 from agentos.actions import tasks
 from agentos.model import merge
@@ -111,3 +111,14 @@ def test_git_merge_joins_two_branches_field_by_field(scratch: Scratch) -> None:
     assert "labels: [a, b]\n" in text
     assert "- [x] one\n- [x] two\n" in text
     assert scratch.git("status", "--porcelain") == ""
+
+
+def test_a_true_conflict_is_listed_until_it_is_settled(scratch: Scratch, cli: Cli) -> None:
+    scratch.act(lambda d: tasks.add(d, "Add a login"))
+    path = "board/tasks/TASK-001-add-a-login.md"
+    scratch.write(path, scratch.read(path).replace("created:", "conflicts:\n  priority: 2\ncreated:"))
+    told = cli("doctor")
+    assert told.code == 4
+    assert told.out == f"{path}:7: a merge left priority unsettled; the other side has 2\n"
+    assert cli("task", "edit", "1", "--priority", "2", "--set", "conflicts=").code == 0
+    assert cli("doctor").code == 0

@@ -1,11 +1,12 @@
 """agentos log: the activity feed, read from git."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from agentos.cli import context
 from agentos.model import times
+from agentos.model.activity import Activity
 
 app = typer.Typer()
 
@@ -30,16 +31,7 @@ def log(
         paths = [f"board/tasks/{name}.md", f"board/archive/{folder}/{name}.md", f"board/messages/{name}"]
     found = store.activities(limit, at, paths)
     if as_json:
-        context.print_json(
-            [
-                {
-                    "commit": a.commit, "time": times.stamp(a.time), "actor": a.actor, "text": a.text,
-                    "subject": a.subject, "events": [str(event) for event in a.events],
-                    "trailers": dict(a.trailers),
-                }
-                for a in found
-            ]
-        )  # fmt: skip
+        context.print_json([_plain(activity) for activity in found])
         return
     if not found:
         context.say("Nothing has happened yet.")
@@ -64,3 +56,16 @@ def log(
             (f"  {a.commit[:9]}", "dim"),
         )
         out.print(line, no_wrap=True, overflow="ellipsis")
+
+
+def _plain(activity: Activity) -> dict[str, Any]:
+    """One activity as JSON shows it."""
+    return {
+        "commit": activity.commit,
+        "time": times.stamp(activity.time),
+        "actor": activity.actor,
+        "text": activity.text,
+        "subject": activity.subject,
+        "events": [str(event) for event in activity.events],
+        "trailers": dict(activity.trailers),
+    }

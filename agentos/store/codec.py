@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from agentos.model.merge import CONFLICTS
 from agentos.model.records import LIST_FIELDS, RECORDS, Record
 from agentos.model.words import is_record, kind_of
 from agentos.store import frontmatter
@@ -128,6 +129,10 @@ def _hints(page: Page, record: Record) -> list[Remark]:
     if "<<<<<<< " in page.body and (found := _BODY_MARKERS.search(page.body)):
         line = page.text.count("\n", 0, len(page.text) - len(page.body) + found.start()) + 1
         hints.append((line, "an unresolved merge conflict in the body", False))
+    other = record.fields().get(CONFLICTS)
+    for key, value in other.items() if isinstance(other, dict) else ():
+        line = frontmatter.line_of(page, [CONFLICTS, key])
+        hints.append((line, f"a merge left {key} unsettled; the other side has {_shown(value)}", False))
     if record.kind == "config":
         known = RECORDS["config"].model_fields.keys()
         for key in record.fields().keys() - known:
