@@ -106,12 +106,13 @@ def figures() -> dict[str, float | str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--write", action="store_true", help="keep the figures in tests/beauty.json")
+    options = parser.parse_args()
     now = figures()
     last = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     print(f"{'':38}{'now':>26}{'committed':>26}  wanted")
     for name, value in now.items():
         print(f"{name:<38}{value!s:>26}{last.get(name, '')!s:>26}  {WANTED.get(name, '')}".rstrip())
-    if parser.parse_args().write:
+    if options.write:
         KEPT.write_text(json.dumps(now, indent=2) + "\n")
 
 
