@@ -25,8 +25,10 @@ ROADMAP = DOCS.parent / "agentos" / "examples" / "roadmap.md"
 _INTRO = """\
 # Commands
 
-Data goes to stdout, messages to stderr. Everything that reads takes `--json`, and `--at REV` for the board of
-a commit. A task may be named by any unique part: `12`, `TASK-012`, `add-login`.
+Data goes to stdout, messages to stderr. Everything that reads takes `--json`, and `--at` for the board of a
+commit (`HEAD~10`) or of a time: `2026-02-02` (the end of that day, UTC), `2026-02-02T10:30Z`, `yesterday`,
+`2 days ago`. A time means the last commit at or before it. A task may be named by any unique part: `12`,
+`TASK-012`, `add-login`.
 
 Exit codes: 0 done · 1 something failed · 2 usage · 3 not found · 4 the board or a file is invalid ·
 5 changed meanwhile, or a conflict · 6 refused by a rule.

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-At = Annotated[str | None, typer.Option("--at", metavar="REV", help="As it was at this commit.")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at", metavar="REV|DATE", help="As it was at a commit, or at a time: 2026-02-02T10:30Z, 2 days ago."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

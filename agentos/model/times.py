@@ -3,6 +3,10 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from agentos.errors import Usage
+
+EXAMPLES = "Write 2026-02-02, 2026-02-02T10:30Z, yesterday, or 2 days ago."
+
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -22,6 +26,38 @@ def parse(text: str) -> datetime:
     """The moment that a record's time means; a date alone is its first second. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+AGO = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+"""The lengths that can be `ago`, in seconds."""
+
+
+def when(text: str, now: datetime) -> datetime | None:
+    """The moment that a person's words mean; None where they are no date, such as a revision.
+
+    Understood are a time with its zone (`2026-02-02T10:30Z`), a day, which is its end in UTC so that what
+    happened on it counts (`2026-02-02`, `yesterday`), and `2 days ago` (minutes, hours, days, weeks). Raises
+    Usage for what looks like a date and is none.
+    """
+    words = text.strip().lower()
+    try:
+        if words == "yesterday":
+            return _end_of_day(now.astimezone(UTC) - timedelta(days=1))
+        if ago := re.fullmatch(r"(\d{1,9}) (minute|hour|day|week)s? ago", words):
+            return now - timedelta(seconds=int(ago[1]) * AGO[ago[2]])
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", words):
+            return _end_of_day(parse(words))
+        if re.fullmatch(r"\d{4}-\d\d-\d\d[t ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(z|[+-]\d\d:\d\d)", words):
+            return datetime.fromisoformat(words.upper())
+    except (ValueError, OverflowError):
+        raise Usage(f"{text!r}: the calendar has no such moment. {EXAMPLES}") from None
+    if words.endswith(" ago") or re.fullmatch(r"\d{4}-\d\d?-[\d:tz. +-]*", words):
+        raise Usage(f"{text!r} is not how a time is written. {EXAMPLES}")
+    return None
+
+
+def _end_of_day(moment: datetime) -> datetime:
+    return moment.replace(hour=23, minute=59, second=59, microsecond=0)
 
 
 def interval(text: str) -> timedelta | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agentos.errors import AgentOSError, Invalid, NotFound
+from agentos.model import times
 
 TIMEOUT = 120.0
 """Seconds that any one git command may take."""
@@ -119,7 +120,9 @@ class Git:
         spec = f"{revision}^{{commit}}"
         found = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", spec, ok=(0, 1, 128))
         if not found:
-            raise NotFound(f"No commit {revision!r} here; `git log` shows what there is.")
+            raise NotFound(
+                f"No commit {revision!r} here; give one of `agentos log`, or a time: {times.EXAMPLES}"
+            )
         return found.decode().strip()
 
 

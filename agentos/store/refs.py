@@ -1,13 +1,16 @@
 """Refs: where the board's branch stands, who holds which task, and moving them all at once."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from agentos.errors import Conflict, Invalid
+from agentos.errors import Conflict, Invalid, NotFound
+from agentos.model import times
 from agentos.store.git import Git, GitFailed
 
 CLAIMS = "refs/agentos/claims/"
@@ -62,6 +65,23 @@ def read(git: Git, branch: str) -> Refs:
     if head is None and current_branch(git) == branch:
         worktree = git.work_tree
     return Refs(head, tree, worktree, claims)
+
+
+def before(git: Git, ref: str, moment: datetime) -> str:
+    """The last commit of a branch at or before a moment: by committer date, along first parents.
+
+    Raises NotFound where the branch has none so old.
+    """
+    seconds = math.floor(moment.timestamp())
+    if seconds >= 0:  # git reads a negative number as one beyond all dates
+        limits = ("--first-parent", "-n1", f"--min-age={seconds}")
+        found = git.text("rev-list", *limits, "--end-of-options", ref, "--", ok=(0, 128))
+        if found:
+            return found
+    raise NotFound(
+        f"{ref.removeprefix('refs/heads/')} has no commit at or before {times.stamp(moment)}; "
+        "`agentos log` shows when things happened."
+    )
 
 
 def current_branch(git: Git) -> str | None:

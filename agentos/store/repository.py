@@ -65,10 +65,18 @@ class Store:
         """Git for the worktree at `top`."""
         return self.git if top == self.git.work_tree else self.git.at(top)
 
+    def commit_of(self, at: str) -> str:
+        """The commit that a revision means, or the branch's last one at or before a time (`times.when`).
+
+        Raises NotFound where there is none, and Usage for a time that can't be.
+        """
+        moment = times.when(at, self.clock())
+        return self.git.commit_of(at) if moment is None else refs.before(self.git, self.ref, moment)
+
     # Reading -------------------------------------------------------------------------------------------
 
     def board(self, at: str | None = None) -> Board:
-        """The board now, hand edits over it, or as it was at a revision. Takes no lock."""
+        """The board now, hand edits over it, or as it was at a revision or a time. Takes no lock."""
         with uncollected():
             return snapshot.require_format(self._board(at))
 
@@ -76,7 +84,7 @@ class Store:
         objects = Objects(self.git)
         try:
             if at is not None:
-                commit = self.git.commit_of(at)
+                commit = self.commit_of(at)
                 tree = self.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
                 found = snapshot.read(self.git, objects, tree, self.prefix, self.local / "cache")
                 return snapshot.assemble(commit, found.files)
@@ -122,7 +130,7 @@ class Store:
         root = self.root(now) if at is None else None
         if root is not None and (root / path).is_file() and not (root / path).is_symlink():
             return _decoded((root / path).read_bytes())
-        commit = self.git.commit_of(at) if at else now.head
+        commit = self.commit_of(at) if at else now.head
         objects = Objects(self.git)
         try:
             oid = objects.find(commit, self.prefix + path) if commit else None
@@ -134,7 +142,7 @@ class Store:
 
     def committed(self, path: str, at: str | None = None) -> str:
         """A file's text in a commit, the board's last one for none given; empty where it is not there."""
-        commit = self.git.commit_of(at) if at else self.refs().head
+        commit = self.commit_of(at) if at else self.refs().head
         objects = Objects(self.git)
         try:
             oid = objects.find(commit, self.prefix + path) if commit else None
@@ -153,7 +161,7 @@ class Store:
         """The last activities, newest first; of some records where their paths are given."""
         from agentos.store import history
 
-        start = self.git.commit_of(at) if at else self.refs().head
+        start = self.commit_of(at) if at else self.refs().head
         if start is None:
             return []
         objects = Objects(self.git)
@@ -168,7 +176,7 @@ class Store:
         """When each of these files was last committed, as the records write times."""
         from agentos.store import history
 
-        start = self.git.commit_of(at) if at else self.refs().head
+        start = self.commit_of(at) if at else self.refs().head
         found = history.updated(self.git, start, self.prefix, paths) if start else {}
         return {path: times.stamp(moment) for path, moment in found.items()}
 
