@@ -39,7 +39,7 @@ KEEPERS: dict[str, tuple[str, ...]] = {
     "frontmatter": ("orchestrator.planning",),
     "git": ("store.clone",),
     "markdown_it": ("model.markdown",),
-    "pydantic": ("model.records", "store.codec"),
+    "pydantic": ("model.records", "store.codec", "runtime.outbox"),
     "pydantic_core": ("model.records", "store.codec"),
     "rich": ("cli",),
     "typer": ("cli",),

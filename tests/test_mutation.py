@@ -69,7 +69,7 @@ agentos:
   runner: simulated
   heartbeat: 15m
   timezone: Europe/Berlin
-  budget: {usd: 1.5}
+  budget: {usd_per_run: 1.5}
 ---
 
 You are technical.

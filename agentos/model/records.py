@@ -34,6 +34,10 @@ Duration = Annotated[str, StringConstraints(pattern=r"^(\d+[smhd]|(\S+\s+){4}\S+
 """An interval (`30s`, `15m`, `2h`, `1d`) or a cron expression of five fields."""
 
 
+Limit = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,5}[smh]$")]
+"""A length of time alone: `90s`, `60m`, `2h`."""
+
+
 class Part(BaseModel):
     """A group of fields inside a record; keeps keys it does not know."""
 
@@ -198,6 +202,22 @@ class Document(Record):
     created: Time | None = None
 
 
+class Budget(Part):
+    """Caps on what runs may take; a day is one in UTC. A name that is none is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    usd_per_run: float | None = Field(None, ge=0)
+    usd_per_task: float | None = Field(None, ge=0)
+    usd_per_day: float | None = Field(None, ge=0)
+    tokens_per_run: int | None = Field(None, ge=0)
+    tokens_per_task: int | None = Field(None, ge=0)
+    tokens_per_day: int | None = Field(None, ge=0)
+    usd_per_million_tokens: float | None = Field(
+        None, ge=0, description="the price of a model that has no published one"
+    )
+
+
 class AgentSettings(Part):
     """What AgentOS adds to a subagent file, under `agentos:`."""
 
@@ -207,7 +227,7 @@ class AgentSettings(Part):
     heartbeat: Duration = "15m"
     timezone: str = "UTC"
     max_tasks: int = Field(1, ge=1, le=1000)
-    budget: dict[str, float] = Field(default_factory=dict)
+    budget: Budget = Budget()
     paused: bool = False
     proposed_by: str | None = None
     command: tuple[str, ...] = ()
@@ -265,6 +285,8 @@ class Config(Record):
     branch: Branch | None = Field(None, description="the branch the board lives on")
     adopt: bool = Field(True, description="commit hand edits on the next transaction or tick")
     paused: bool = Field(False, description="stop every agent")
+    budget: Budget = Field(Budget(), description="caps for the whole board")
+    run_limit: Limit = Field("60m", description="how long one run may take")
     people: dict[Name, Person] = Field(default_factory=dict)
 
 

@@ -11,7 +11,7 @@ from agentos.model.activity import Actor, events, sentence
 from agentos.model.records import Task
 from agentos.model.rules import Assignment
 from agentos.model.words import Status
-from agentos.runtime import outbox
+from agentos.runtime import settle as settling
 from agentos.runtime.runners import RUNNERS, Work
 from agentos.store import claims
 from agentos.store.draft import Draft
@@ -69,7 +69,7 @@ def _run(store: Store, work: Assignment, claim: Claim) -> Beat:
         claims.require(draft, claim)
         current = draft.task(work.task)
         if is_still_due(current, work):
-            outbox.apply(draft, work.task, proposed)
+            settling.apply(draft, work.task, proposed)
         draft.release(claim)
 
     trailers = [("Run", claim.run), ("Runner", str(agent.agentos.runner))]

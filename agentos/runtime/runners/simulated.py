@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 
 def run(work: "Work") -> Outbox:
     """Hand the task in, or pass it, as if something had been done."""
-    return Outbox((Approve(is_simulated=True) if work.is_review else Submit(is_simulated=True),))
+    return Outbox((Approve() if work.is_review else Submit(),), is_simulated=True)

@@ -1,0 +1,121 @@
+"""Run logs: what one run did, in `<local>/runs/<run id>/`; kept for a while, never needed."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from agentos.model import times
+from agentos.runtime import secrets
+
+Clock = Callable[[], datetime]
+
+KEPT, AGE = 500, timedelta(days=30)
+"""A run's log is gone when it is older than this, or so many newer ones are there."""
+
+MOST_LOG, MOST_REPLIES, MOST_TEXT = 8 << 20, 32 << 20, 64 << 10
+"""Bytes of `log.jsonl` and of `replies.jsonl`, and characters of one text in the log."""
+
+
+class RunLog:
+    """Where a run writes down what happens; secrets are redacted, and what is too much is cut and said so.
+
+    Without a folder it keeps nothing. Threads may share it.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, clock: Clock | None = None, known: Iterable[str] = ()
+    ) -> None:
+        self.folder = folder
+        self.known = tuple(known)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sizes: dict[str, int] = {}
+        self._facts: dict[str, Any] = {}
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, kind: str, **fields: Any) -> None:
+        """One line in `log.jsonl`."""
+        moment = {"at": times.stamp(self._clock())} if self._clock else {}
+        self._append("log.jsonl", moment | {"kind": kind} | fields, MOST_LOG, MOST_TEXT)
+
+    def reply(self, data: Mapping[str, Any]) -> None:
+        """One recorded answer, for the runner `replay`."""
+        self._append("replies.jsonl", dict(data), MOST_REPLIES, MOST_REPLIES)
+
+    def say(self, **facts: Any) -> None:
+        """Facts about the whole run, in `run.json`: agent, task, runner, model, start, end, outcome."""
+        if self.folder is None:
+            return
+        with self._lock:
+            self._facts |= self._redacted(facts, MOST_TEXT)
+            partial = self.folder / "run.json.partial"
+            partial.write_text(json.dumps(self._facts, indent=1, ensure_ascii=False, default=str))
+            partial.replace(self.folder / "run.json")
+
+    def _append(self, name: str, data: dict[str, Any], most: int, most_text: int) -> None:
+        if self.folder is None:
+            return
+        line = json.dumps(self._redacted(data, most_text), default=str) + "\n"
+        file = self.folder / name
+        with self._lock:
+            size = self._sizes.get(name, file.stat().st_size if file.exists() else 0)
+            if size > most:
+                return
+            self._sizes[name] = size + len(line)
+            if size + len(line) > most:
+                line = json.dumps({"kind": "cut", "why": f"{name} has reached {most:,} bytes"}) + "\n"
+                self._sizes[name] = most + 1
+            with file.open("a") as out:
+                out.write(line)
+
+    def _redacted(self, value: Any, most: int) -> Any:
+        if isinstance(value, str):
+            return cut(secrets.redact(value, self.known), most)
+        if isinstance(value, Mapping):
+            return {str(key): self._redacted(inner, most) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._redacted(inner, most) for inner in value]
+        return value
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most about `most` characters: its two ends, with a note of what is missing between."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
+
+
+def folder(local: Path) -> Path:
+    """Where a clone keeps the logs of its runs."""
+    return local / "runs"
+
+
+def prune(local: Path, now: datetime) -> None:
+    """Remove the logs of runs that are too old or too many; what can't be removed is left."""
+    names = sorted(names_in(folder(local)), reverse=True)
+    oldest = times.compact((now - AGE).astimezone(UTC))
+    for i, name in enumerate(names):
+        if i >= KEPT or name < oldest:
+            shutil.rmtree(folder(local) / name, ignore_errors=True)
+
+
+def names_in(runs: Path) -> Iterator[str]:
+    """The runs that have a log, in no order."""
+    with suppress(OSError):
+        yield from (entry.name for entry in runs.iterdir() if entry.is_dir())
+
+
+def facts(local: Path, run: str) -> dict[str, Any]:
+    """What `run.json` says; empty where it can't be read."""
+    try:
+        found = json.loads((folder(local) / run / "run.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,66 @@
+"""Secrets in texts: found by their published formats, and redacted before anything is kept."""
+
+import re
+from collections.abc import Iterable
+
+MARK = "[redacted]"
+
+LEAST = 6
+"""Characters that a known secret must have to be looked for; shorter ones would be everywhere."""
+
+_FORMATS: dict[str, str] = {
+    # docs.github.com, "About authentication to GitHub": token formats
+    "GitHub token": r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})\b",
+    # docs.gitlab.com, "Token overview": prefixes
+    "GitLab token": r"\bgl(?:pat|dt|rt|ptt|cbt|soat)-[A-Za-z0-9_.-]{20,}",
+    # docs.aws.amazon.com, "IAM identifiers": unique ID prefixes
+    "AWS access key": r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b",
+    # docs.anthropic.com and platform.openai.com: keys begin with sk-ant- and sk-, sk-proj-, sk-svcacct-
+    "Anthropic key": r"\bsk-ant-[A-Za-z0-9_-]{20,}",
+    "OpenAI key": r"\bsk-(?:(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{32,})",
+    "OpenRouter key": r"\bsk-or-v1-[0-9a-f]{64}\b",
+    # cloud.google.com, "Using API keys"; gsi: client secrets
+    "Google key": r"\bAIza[A-Za-z0-9_-]{35}\b",
+    "Google client secret": r"\bGOCSPX-[A-Za-z0-9_-]{28}\b",
+    # api.slack.com, "Token types"
+    "Slack token": r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}",
+    "Slack web hook": r"https://hooks\.slack\.com/services/T[A-Za-z0-9_]+/B[A-Za-z0-9_]+/[A-Za-z0-9_]{20,}",
+    # stripe.com/docs/keys
+    "Stripe key": r"\b[sr]k_live_[A-Za-z0-9]{16,}",
+    # huggingface.co/docs/hub/security-tokens
+    "Hugging Face token": r"\bhf_[A-Za-z0-9]{30,}\b",
+    # docs.npmjs.com, "About access tokens"; pypi.org/help
+    "npm token": r"\bnpm_[A-Za-z0-9]{36}\b",
+    "PyPI token": r"\bpypi-AgE[A-Za-z0-9_-]{50,}",
+    # docs.sendgrid.com; www.twilio.com/docs
+    "SendGrid key": r"\bSG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}\b",
+    # RFC 7519: three base64url parts, the first two of which are JSON objects
+    "JSON web token": r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+    # RFC 7468 and OpenSSH's PROTOCOL.key
+    "private key": (
+        r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:(?!-----END)[\s\S]){0,20000}(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----)?"
+    ),
+    # RFC 3986: a password in the authority of an address
+    "password in an address": r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@\"'<>]{1,200}:(?!\$|\{|<|\*)[^\s/@\"'<>]{6,200}@",
+    # RFC 6750
+    "bearer token": r"(?i)\bauthorization\s*[:=]\s*[\"']?bearer\s+[a-z0-9._~+/-]{16,}=*",
+}
+"""What a secret of each kind looks like, each from the page of those who give it out."""
+
+_KINDS = {kind: re.compile(pattern) for kind, pattern in _FORMATS.items()}
+
+
+def find(text: str) -> list[str]:
+    """The kinds of secrets that a text holds, each once; never the secrets themselves."""
+    return [kind for kind, pattern in _KINDS.items() if pattern.search(text)]
+
+
+def redact(text: str, known: Iterable[str] = ()) -> str:
+    """The text with every secret replaced: those of a published format, and the values that are `known`."""
+    for value in sorted(known, key=len, reverse=True):
+        if len(value) >= LEAST:
+            text = text.replace(value, MARK)
+    for pattern in _KINDS.values():
+        text = pattern.sub(MARK, text)
+    return text
