@@ -37,7 +37,7 @@ stress: setup  ## the same tests at full size; some minutes, figures printed
 	  $(BIN)/pytest -s -n 0 tests/test_fields.py tests/test_mutation.py tests/test_concurrency.py tests/test_crash.py
 
 docs: setup  ## the generated parts of docs/
-	$(BIN)/python tests/docs.py
+	$(BIN)/python docs/build.py
 
 lock: setup  ## requirements.lock anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \

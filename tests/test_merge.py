@@ -58,7 +58,7 @@ def test_a_true_conflict_keeps_both_and_parses() -> None:
     assert "priority: 1" in both
     assert "conflicts:\n  priority: 2\n" in both
     text = merged(BASE.replace("Body", "Ours"), BASE.replace("Body", "Theirs"))
-    assert "Ours\n```conflict\nTheirs\n```\n" in text
+    assert "Ours\n```conflict instead of the line above\nTheirs\n```\n" in text
 
 
 def test_two_insertions_at_one_place_are_both_kept() -> None:
@@ -119,6 +119,9 @@ def test_a_true_conflict_is_listed_until_it_is_settled(scratch: Scratch, cli: Cl
     scratch.write(path, scratch.read(path).replace("created:", "conflicts:\n  priority: 2\ncreated:"))
     told = cli("doctor")
     assert told.code == 4
-    assert told.out == f"{path}:7: a merge left priority unsettled; the other side has 2\n"
+    assert told.out == (
+        f"{path}:7: a merge left priority unsettled; the other side has 2; "
+        "agentos settle TASK-001-add-a-login priority --ours (or --theirs)\n"
+    )
     assert cli("task", "edit", "1", "--priority", "2", "--set", "conflicts=").code == 0
     assert cli("doctor").code == 0

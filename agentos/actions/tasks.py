@@ -45,7 +45,7 @@ def add(
     if boxes:
         text = f"{text}\n\n## {CRITERIA}\n\n".lstrip() + "\n".join(boxes)
     draft.create(task, text)
-    _require_no_cycle(draft, task)
+    require_no_cycle(draft, task)
     return draft.task(task.id)
 
 
@@ -69,7 +69,7 @@ def edit(
             values[key] = [part.strip() for part in str(values[key]).split(",") if part.strip()]
     changed = task.replace(**_resolved(draft, values))
     draft.put(changed)
-    _require_no_cycle(draft, changed)
+    require_no_cycle(draft, changed)
     return changed
 
 
@@ -162,7 +162,8 @@ def _resolved(draft: Draft, values: dict[str, Any], strict: bool = True) -> dict
     return values
 
 
-def _require_no_cycle(draft: Draft, task: Task) -> None:
+def require_no_cycle(draft: Draft, task: Task) -> None:
+    """Raises Invalid, with the names, where this task's references lead back to it."""
     for field in ("depends_on", "parent"):
         loop = cycle(draft.board, field, task.id) if getattr(task, field) else None
         if loop:

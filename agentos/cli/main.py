@@ -23,6 +23,7 @@ COMMANDS = {
     "task": "agentos.cli.task",
     "agent": "agentos.cli.agent",
     "message": "agentos.cli.message",
+    "settle": "agentos.cli.settle",
     "doctor": "agentos.cli.doctor",
     "render": "agentos.cli.render",
     "schema": "agentos.cli.schema",

@@ -9,15 +9,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
+from agentos.model import conflicts as kept
 from agentos.model.words import Status, lines
 
 Fields = Mapping[str, Any]
-
-CONFLICTS = "conflicts"
-"""The field that keeps the other side's value of each true conflict."""
-
-FENCE = "conflict"
-"""The info string of the fenced block that keeps the other side's text."""
 
 _BOX = re.compile(r"^(\s*(?:[-*+]|\d+[.)])[ \t]+)\[([ xX])\](?=\s)")
 _ABSENT = object()
@@ -34,23 +29,23 @@ class Merged:
 def fields(base: Fields, ours: Fields, theirs: Fields) -> Merged:
     """Bring their changes since `base` to our fields.
 
-    Where only one side changed a field, that; lists as sets; maps key by key. `status`: both moved → a
-    send-back out of review wins, else the further along, and `resolution` goes with it. Anything else that
-    both changed differently keeps our value and is a conflict.
+    Where only one side changed a field, that; changed against removed, the change; lists as sets; maps key by
+    key. `status`: both moved → a send-back out of review wins, else the further along, and `resolution` goes
+    with it. Anything else that both changed differently keeps our value and is a conflict.
     """
     changes: dict[str, Any] = {}
     conflicts: dict[str, Any] = {}
     for key in dict.fromkeys((*ours, *theirs)):
-        if key == "resolution":
+        if key in ("resolution", kept.FIELD):
             continue
         b, o, t = (side.get(key, _ABSENT) for side in (base, ours, theirs))
-        merged = _value(key, b, o, t)
+        merged, clash = _value(key, b, o, t)
         if merged is _ABSENT:
             changes[key] = None
         elif merged is not o and merged != o:
             changes[key] = merged
-        if o not in (b, t) and t != b and merged == o and not _is_settled(key, b, o, t):
-            conflicts[key] = None if t is _ABSENT else t
+        if clash is not _ABSENT:
+            conflicts[key] = clash
     status = changes.get("status", ours.get("status"))
     winner = theirs if status != ours.get("status") or theirs.get("status") == status else ours
     resolution = _follow(status, base, ours, theirs, winner)
@@ -59,34 +54,24 @@ def fields(base: Fields, ours: Fields, theirs: Fields) -> Merged:
     return Merged(changes, conflicts)
 
 
-def _value(key: str, base: Any, ours: Any, theirs: Any) -> Any:
-    """One field's merged value; ours where both changed it and nothing says how they go together."""
+def _value(key: str, base: Any, ours: Any, theirs: Any) -> tuple[Any, Any]:
+    """One field's merged value, and what of theirs is in conflict with it (_ABSENT: nothing)."""
+    sides = (base, ours, theirs)
     if theirs in (base, ours):
-        return ours
+        return ours, _ABSENT
     if ours == base:
-        return theirs
+        return theirs, _ABSENT
+    if all(isinstance(side, list) or side is _ABSENT for side in sides):
+        return _set(*([] if side is _ABSENT else side for side in sides)) or _ABSENT, _ABSENT
+    if _ABSENT in (ours, theirs):
+        return (theirs if ours is _ABSENT else ours), _ABSENT
     if key == "status":
-        return _status(base, ours, theirs)
-    known = [side for side in (base, ours, theirs) if side is not _ABSENT]
-    if all(isinstance(side, list) for side in known):
-        return _set(*([] if side is _ABSENT else side for side in (base, ours, theirs)))
-    if all(isinstance(side, Mapping) for side in known) and _ABSENT not in (ours, theirs):
+        return _status(base, ours, theirs), _ABSENT
+    if all(isinstance(side, Mapping) or side is _ABSENT for side in sides):
         inner = fields({} if base is _ABSENT else base, ours, theirs)
-        merged = {**ours, **inner.changes}
-        return {name: value for name, value in merged.items() if value is not None}
-    return ours
-
-
-def _is_settled(key: str, base: Any, ours: Any, theirs: Any) -> bool:
-    """Whether our value stands because the rules say so, and not for want of one."""
-    if key == "status":
-        return True
-    sides = [side for side in (base, ours, theirs) if side is not _ABSENT]
-    if all(isinstance(side, list) for side in sides):
-        return True
-    if all(isinstance(side, Mapping) for side in sides) and _ABSENT not in (ours, theirs):
-        return not fields({} if base is _ABSENT else base, ours, theirs).conflicts
-    return False
+        merged = {name: value for name, value in {**ours, **inner.changes}.items() if value is not None}
+        return merged, inner.conflicts or _ABSENT
+    return ours, theirs
 
 
 def _status(base: Any, ours: Any, theirs: Any) -> Any:
@@ -123,7 +108,7 @@ def text(base: str, ours: str, theirs: str) -> tuple[str, bool]:
     """Bring their changes to our text, line by line; gives the text, and whether there was a conflict.
 
     A box that one side ticked is ticked. What both inserted at one place is kept, ours first. Lines that both
-    changed differently stay ours, with theirs below in a fenced block named `conflict`.
+    changed differently stay ours, with theirs below in a fenced block (`conflicts.block`).
     """
     if theirs in (base, ours):
         return ours, False
@@ -134,10 +119,13 @@ def text(base: str, ours: str, theirs: str) -> tuple[str, bool]:
     sides = [lines(side if is_mixed else side.replace("\r\n", "\n")) for side in (base, ours, theirs)]
     merged: list[str] = []
     is_conflict = False
-    for chunk in _chunks(*sides):
-        settled, clash = _settle(*chunk)
+    for base_part, our_part, their_part in _chunks(*sides):
+        settled = _settle(base_part, our_part, their_part)
+        if settled is None:
+            above = _ended(our_part)
+            settled = [*above, *kept.block(merged, above, _ended(their_part))]
+            is_conflict = True
         merged += settled
-        is_conflict |= clash
     text = "".join(merged)
     return (text if is_mixed else text.replace("\n", newline)), is_conflict
 
@@ -167,20 +155,18 @@ def _matches(old: list[str], new: list[str]) -> dict[int, int]:
     return found
 
 
-def _settle(base: list[str], ours: list[str], theirs: list[str]) -> tuple[list[str], bool]:
-    """One chunk: the side that changed it; both insertions; or ours with theirs kept below."""
+def _settle(base: list[str], ours: list[str], theirs: list[str]) -> list[str] | None:
+    """One chunk: the side that changed it, or both insertions; None for a true conflict."""
     if theirs in (base, ours):
-        return ours, False
+        return ours
     if ours == base:
-        return theirs, False
+        return theirs
     if len(base) == len(ours) == len(theirs) == 1 and _BOX.match(base[0]):
-        return [_box(base[0], ours[0], theirs[0])], False
+        return [_box(base[0], ours[0], theirs[0])]
     if not base:
         fresh = [line for line in theirs if line not in ours or not line.strip()]
-        return [*_ended(ours), *fresh], False
-    ticks = max((len(run) for line in theirs for run in re.findall(r"`+", line)), default=0)
-    fence = "`" * max(3, ticks + 1)
-    return [*_ended(ours), f"{fence}{FENCE}\n", *_ended(theirs), f"{fence}\n"], True
+        return [*_ended(ours), *fresh]
+    return None
 
 
 def _box(base: str, ours: str, theirs: str) -> str:

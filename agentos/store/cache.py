@@ -28,7 +28,7 @@ MOST_DELTA = 500
 """Files that may have changed before everything is written anew."""
 
 _MAGIC = b"agentos cache\n"
-_VERSION = (3, __version__, sys.version_info[:2])
+_VERSION = (4, __version__, sys.version_info[:2])
 
 
 class Snapshot:

@@ -7,13 +7,15 @@ with the file.
 import difflib
 import json
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from agentos.model.merge import CONFLICTS
+from agentos.model import conflicts
 from agentos.model.records import LIST_FIELDS, RECORDS, Record
 from agentos.model.words import is_record, kind_of
 from agentos.store import frontmatter
@@ -127,12 +129,9 @@ def _hints(page: Page, record: Record) -> list[Remark]:
     if "\r\n" in page.opening + page.head:
         hints.append((1, "has CRLF line ends; they are kept", False))
     if "<<<<<<< " in page.body and (found := _BODY_MARKERS.search(page.body)):
-        line = page.text.count("\n", 0, len(page.text) - len(page.body) + found.start()) + 1
+        line = page.body_line + page.body.count("\n", 0, found.start()) + 1
         hints.append((line, "an unresolved merge conflict in the body", False))
-    other = record.fields().get(CONFLICTS)
-    for key, value in other.items() if isinstance(other, dict) else ():
-        line = frontmatter.line_of(page, [CONFLICTS, key])
-        hints.append((line, f"a merge left {key} unsettled; the other side has {_shown(value)}", False))
+    hints += _unsettled(page, record)
     if record.kind == "config":
         known = RECORDS["config"].model_fields.keys()
         for key in record.fields().keys() - known:
@@ -140,3 +139,18 @@ def _hints(page: Page, record: Record) -> list[Remark]:
             also = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
             hints.append((frontmatter.line_of(page, [key]), f"unknown setting {key!r}{also}", False))
     return hints
+
+
+def _unsettled(page: Page, record: Record) -> Iterator[Remark]:
+    """What a merge left unsettled, with the command that settles it."""
+    name = record.id if record.kind == "task" else shlex.quote(record.path)
+    command = f"agentos settle {name}"
+    for where, value in conflicts.unsettled(record.fields()):
+        line = frontmatter.line_of(page, [conflicts.FIELD, *where])
+        key = ".".join(where)
+        reason = f"a merge left {key} unsettled; the other side has {_shown(value)}"
+        yield line, f"{reason}; {command} {shlex.quote(key)} --ours (or --theirs)", False
+    above = page.body_line + 1
+    for clash in conflicts.clashes(page.body):
+        line = above + clash.fence
+        yield line, f"a merge left the text unsettled; {command} {clash.name} --ours (or --theirs)", False

@@ -52,6 +52,11 @@ class Page:
         """The line number of the head's first line, less one."""
         return self.opening.count("\n")
 
+    @property
+    def body_line(self) -> int:
+        """The line number of the body's first line, less one."""
+        return (self.opening + self.head + self.closing).count("\n")
+
     def fields(self) -> dict[str, Any]:
         return load(self)
 

@@ -1,10 +1,14 @@
 """Merging files: the semantic merge of `model.merge` on bytes, with everything else of our file kept."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
-from agentos.model import merge
+from agentos.model import conflicts, merge
 from agentos.store import frontmatter
 from agentos.store.fields import Unreadable
+
+Fields = Mapping[str, Any]
 
 
 def files(path: str, base: bytes | None, ours: bytes, theirs: bytes) -> bytes:
@@ -21,12 +25,26 @@ def files(path: str, base: bytes | None, ours: bytes, theirs: bytes) -> bytes:
     root = frontmatter.split(path, base or b"")
     merged = merge.fields(root.fields(), mine.fields(), other.fields())
     changes = dict(merged.changes)
-    if merged.conflicts:
-        earlier = mine.fields().get(merge.CONFLICTS) or {}
-        changes[merge.CONFLICTS] = {**earlier, **merged.conflicts}
+    unsettled = _unsettled(root.fields(), mine.fields(), other.fields(), merged.conflicts)
+    if unsettled != _map(mine.fields()):
+        changes[conflicts.FIELD] = unsettled or None
     body, _ = merge.text(root.body, mine.body, other.body)
     page = mine.with_fields(changes, list(other.fields())) if changes else mine
     return dataclasses.replace(page, body=body).data
+
+
+def _unsettled(base: Fields, ours: Fields, theirs: Fields, fresh: Fields) -> dict[str, Any]:
+    """What is unsettled after the merge: what either side had left so, and what this merge adds."""
+    mine = _map(ours)
+    inner = merge.fields(_map(base), mine, _map(theirs))
+    left = {key: value for key, value in {**mine, **inner.changes}.items() if value is not None}
+    return conflicts.joined(conflicts.joined(left, inner.conflicts), fresh)
+
+
+def _map(fields: Fields) -> dict[str, Any]:
+    """The unsettled values of a side; what is no map was never written by a merge."""
+    found = fields.get(conflicts.FIELD)
+    return dict(found) if isinstance(found, Mapping) else {}
 
 
 def readable(path: str, base: bytes | None, ours: bytes, theirs: bytes) -> bytes | None:

@@ -66,7 +66,7 @@ def _set(text: str, path: Path, value: Any, order: Sequence[str], newline: str) 
     if value is None:
         return _remove(text, path, spans)
     if isinstance(old, dict) and isinstance(value, Mapping) and not span.flow and value:
-        for key in old.keys() | value.keys():
+        for key in dict.fromkeys((*old, *value)):
             text = _set(text, (*path, key), value.get(key), order, newline)
         return text
     if isinstance(old, list) and isinstance(value, Sequence) and not isinstance(value, str):
