@@ -128,7 +128,7 @@ def test_killed_at_random_moments(scratch: Scratch) -> None:
 DRIVER = """
 # Runs one transaction again and again, in a copy of the repository, killed one step later each time.
 import agentos.store.exchange, agentos.store.publication
-from agentos.store import journal
+from agentos.store import journal, landing
 scenario, names, first, most = sys.argv[1:]
 home = Path.cwd()
 calls = [(os, name) for name in names.split()]
@@ -141,6 +141,8 @@ def git(*args):
     return done.stdout
 
 def work(draft):
+    if scenario == "landing":
+        return landing.take(draft, open_store(), git("rev-parse", "refs/work").strip(), "work")
     if scenario == "archive":
         return tasks.archive(draft, ["1"])
     tasks.edit(draft, "2", {"priority": 1})
@@ -149,7 +151,10 @@ def work(draft):
 
 def is_done():
     head = git("ls-tree", "-r", "--name-only", "HEAD").splitlines()
-    if scenario == "archive":
+    if scenario == "landing":
+        signs = [all(path in head for path in ("link", "src/run.sh", "src/new.txt")), "src/old.txt" not in head,
+                 git("merge-base", "HEAD", "refs/work") == git("rev-parse", "refs/work")]
+    elif scenario == "archive":
         signs = ["board/archive/00xx/TASK-001-first.md" in head, "board/tasks/TASK-001-first.md" not in head]
     else:
         signs = ["board/tasks/TASK-003-fresh.md" in head, any(p.startswith("board/messages/") for p in head),
@@ -190,7 +195,7 @@ def check(status):
     found = git("status", "--porcelain", "-uall")
     assert found == status, f"git status says {found!r}"
     git("fsck", "--strict")
-    authors = git("log", "--format=%an: %s", f"{base}..").splitlines()
+    authors = git("log", "--first-parent", "--format=%an: %s", f"{base}..").splitlines()
     people = [line for line in authors if not line.startswith("technical: ")]
     wanted = ["Ada Lovelace: TASK-002-second: text edited"] if scenario == "hand edit" else []
     assert people in ([], wanted), f"somebody committed {people}"
@@ -224,12 +229,34 @@ print(f"{step} steps, {bad} bad", flush=True)
 """
 
 
-@pytest.mark.parametrize("scenario", ["edit", "archive", "hand edit"])
+def _branch_off(scratch: Scratch) -> None:
+    """A branch `refs/work` with code that is not on the board's branch, which moves on as well."""
+    scratch.write("src/old.txt", "old\n")
+    scratch.write("src/run.sh", "old\n")
+    scratch.git("add", "src")
+    scratch.git("commit", "-qm", "code", "--", "src")
+    scratch.git("worktree", "add", "-q", "--detach", "../work")
+    work = Scratch(scratch.root.with_name("work"), scratch.clock)
+    work.write("src/new.txt", "new\n")
+    work.write("src/run.sh", "new\n").chmod(0o755)
+    (work.root / "src/old.txt").unlink()
+    (work.root / "link").symlink_to("src")
+    work.write("board/tasks/TASK-002-second.md", work.read("board/tasks/TASK-002-second.md") + "\nTheirs.\n")
+    work.git("add", "-A")
+    work.git("commit", "-qm", "work")
+    work.git("update-ref", "refs/work", "HEAD")
+    scratch.git("worktree", "remove", "../work")
+    scratch.act(lambda d: tasks.add(d, "Third"))
+
+
+@pytest.mark.parametrize("scenario", ["edit", "archive", "hand edit", "landing"])
 def test_killed_at_each_step(scratch: Scratch, scenario: str) -> None:
     scratch.act(lambda d: (tasks.add(d, "First"), tasks.move(d, "1", "done"), tasks.add(d, "Second")))
     scratch.write("staged.txt", "one\n")
     scratch.git("add", "staged.txt")
     scratch.write("untracked.txt", "two\n")
+    if scenario == "landing":
+        _branch_off(scratch)
     if scenario == "hand edit":
         path = "board/tasks/TASK-002-second.md"
         scratch.write(path, scratch.read(path) + "\nWritten by hand.\n")

@@ -38,6 +38,9 @@ VERBS = {
 }
 """Each event of a task, as the feed says it."""
 
+MERGED = "board.merged"
+"""The event of a commit that only brings two lines of history together."""
+
 MOST_EVENTS = 50
 """Events that one commit names in trailers; more of them are read from what it changed."""
 

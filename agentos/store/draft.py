@@ -16,7 +16,8 @@ from agentos.model.records import RECORDS, Record, Task
 from agentos.model.words import kind_of
 from agentos.store import codec, merging
 from agentos.store.cache import File, Snapshot
-from agentos.store.objects import Objects, blob_id
+from agentos.store.joining import Joined
+from agentos.store.objects import EXECUTABLE, FILE, Entry, Objects, blob_id
 from agentos.store.refs import Claim, Move, Refs
 from agentos.store.snapshot import assemble, require_format, with_file
 
@@ -51,9 +52,13 @@ class Draft:
         """What the working copy of a file is where it is not what the head has: a hand edit's blob."""
         self.moves: list[Move] = []
         """Refs to move in the same step as the branch."""
+        self.joined: Joined | None = None
+        """A commit that is merged into the board's branch in this transaction."""
+        self.arrived = self.before
+        """The board before anything was changed here: with a joined commit, as the merge has it."""
         self._original = files
         self._files = dict(files)
-        self._objects = objects
+        self.objects = objects
         self._board = self.before
         self._number: int | None = None
 
@@ -68,12 +73,22 @@ class Draft:
         return replace(board, held=board.held | self._stuck) if self._stuck else board
 
     @property
+    def heads(self) -> list[str]:
+        """What the commit of this draft has behind it: the branch's head, and a commit joined with it."""
+        return [head for head in (self.refs.head, self.joined and self.joined.theirs) if head]
+
+    @property
+    def is_forward(self) -> bool:
+        """Whether the branch only has to move to the joined commit."""
+        return self.joined is not None and self.joined.is_forward and not self.written
+
+    @property
     def stamp(self) -> str:
         return times.stamp(self.now.replace(microsecond=0))
 
     def keep(self, data: bytes) -> None:
         """Have these bytes in the object store, so that a merge can be made from them later."""
-        self._objects.write("blob", data)
+        self.objects.write("blob", data)
 
     def token(self) -> str:
         """Four random characters, for names that must differ."""
@@ -94,7 +109,7 @@ class Draft:
             data = self.written[path]
         else:
             file = self._files.get(path)
-            data = self._objects.blob(file[0]) if file else None
+            data = self.objects.blob(file[0]) if file else None
         if data is None:
             raise NotFound(f"{path} does not exist on the board.")
         return data
@@ -138,12 +153,12 @@ class Draft:
 
         `base` is the blob the file came from, where that is not the head's; then the two are merged.
         """
-        self.found[path] = self._objects.write("blob", data) if data is not None else None
+        self.found[path] = self.objects.write("blob", data) if data is not None else None
         if data is None:
             self._forget(path)
             return
         if base is not ... and path in self._files:
-            root = self._objects.blob(base) if base else None
+            root = self.objects.blob(base) if base else None
             data = merging.readable(path, root, data, self.text(path)) or data
         self.write(path, data)
 
@@ -169,6 +184,26 @@ class Draft:
         self.remove(old)
         self.write(new, data)
 
+    def join(self, joined: Joined, prefix: str) -> None:
+        """Take the outcome of a merge as the ground on which everything else is written.
+
+        Nothing may have been written before. Files come as they are, readable or not.
+        """
+        assert not self.written and self.joined is None
+        for full, entry in joined.files.items():
+            path = full.removeprefix(prefix)
+            if full.startswith(prefix) and kind_of(path):
+                self._take(path, entry)
+        self.joined = joined
+        self.arrived = self._board = require_format(self._assemble(self.refs.head, self._files))
+
+    def _take(self, path: str, entry: Entry | None) -> None:
+        if entry is None or entry.mode not in (FILE, EXECUTABLE):
+            self._files.pop(path, None)
+        else:
+            row = codec.row(path, self.objects.blob(entry.oid))
+            self._files[path] = (entry.oid, row.kind, row.fields, row.remarks, None)
+
     def next_task(self, title: str) -> str:
         """A fresh task identity for a title: the next number, and a slug."""
         if self._number is None:
@@ -183,7 +218,7 @@ class Draft:
         self.moves.append(Move(claim.ref, self.blob_id(claim.data), None))
 
     def blob_id(self, data: bytes) -> str:
-        return blob_id(data, self._objects.algorithm)
+        return blob_id(data, self.objects.algorithm)
 
     def blob_before(self, path: str) -> str | None:
         """The blob a record file had, or None where it was none."""
@@ -192,6 +227,8 @@ class Draft:
 
     def update(self, snapshot: Snapshot, tree: str) -> None:
         """Bring a snapshot to what was published, so that the next reader finds it in the cache."""
+        if self.joined:
+            return
         for path in self.written:
             if kind_of(path):
                 snapshot.set(path, self._files.get(path))

@@ -1,71 +1,103 @@
 """Putting a file in place of the one that was expected there, so that a save in the same instant survives."""
 
+import contextlib
 import ctypes
 import os
 import secrets
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
-from agentos.store.objects import write_durably
+from agentos.store.objects import EXECUTABLE, FILE, FOLDER, LINK, write_durably
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
 class Surprise(Exception):
-    """The file was not what was expected; `found` is what it is (None: no file). Nothing was changed."""
+    """The file was not what was expected: somebody saved it in this moment. Nothing was changed."""
 
-    def __init__(self, found: bytes | None) -> None:
-        super().__init__("somebody saved the file in this moment")
-        self.found = found
+
+class Shape(NamedTuple):
+    """What stands under a name: the mode as a tree has it, and a file's bytes or where a link points to."""
+
+    mode: str
+    data: bytes
 
 
 def put(file: Path, expected: bytes | None, data: bytes | None) -> None:
     """Bring `file` from `expected` to `data` (None: no file), or raise Surprise with what is there instead.
 
     Two names are exchanged in one step and what came back is looked at: a save that slipped in between is
-    exchanged back.
+    exchanged back. The file's mode stays.
     """
     if data is None:
-        _remove(file, expected)
+        _remove(file, expected, read)
         return
+    wanted = data
+
+    def make(fresh: Path) -> None:
+        write_durably(fresh, wanted)
+        with contextlib.suppress(FileNotFoundError):
+            fresh.chmod(stat.S_IMODE(file.lstat().st_mode))
+
+    _swap(file, expected, make, read)
+
+
+def put_shape(file: Path, expected: Shape | None, wanted: Shape | None) -> None:
+    """Like `put`, for a file or a link with its mode."""
+    if wanted is None:
+        _remove(file, expected, look)
+        return
+
+    def make(fresh: Path) -> None:
+        if wanted.mode == LINK.decode():
+            os.symlink(wanted.data, os.fsencode(fresh))
+        else:
+            write_durably(fresh, wanted.data, 0o777 if wanted.mode == EXECUTABLE.decode() else 0o666)
+
+    _swap(file, expected, make, look)
+
+
+T = TypeVar("T")
+
+
+def _swap(file: Path, expected: T, make: Callable[[Path], None], seen: Callable[[Path], T]) -> None:
+    """Put what `make` makes in place of what `seen` must find there."""
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = _beside(file)
-    write_durably(fresh, data)
     try:
+        make(fresh)
         if expected is None:
             try:
-                os.link(fresh, file)
+                os.link(fresh, file, follow_symlinks=False)
             except FileExistsError:
-                raise Surprise(read(file)) from None
+                raise Surprise from None
             return
-        found = read(file)
-        if found != expected:
-            raise Surprise(found)
-        fresh.chmod(stat.S_IMODE(file.lstat().st_mode))
+        if seen(file) != expected:
+            raise Surprise
         if not _exchange(fresh, file):
             fresh.replace(file)
             return
-        came = read(fresh)
-        if came != expected:
+        if seen(fresh) != expected:
             _exchange(fresh, file)
-            raise Surprise(came)
+            raise Surprise
     finally:
         fresh.unlink(missing_ok=True)
 
 
-def _remove(file: Path, expected: bytes | None) -> None:
+def _remove(file: Path, expected: T, seen: Callable[[Path], T]) -> None:
     aside = _beside(file)
     try:
         file.rename(aside)
     except FileNotFoundError:
         return
-    came = read(aside)
-    if came != expected:
-        os.link(aside, file)
+    if seen(aside) != expected:
+        os.link(aside, file, follow_symlinks=False)
         aside.unlink()
-        raise Surprise(came)
+        raise Surprise
     aside.unlink()
 
 
@@ -90,9 +122,25 @@ def read(file: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError:
-        raise Surprise(None) from None
+        raise Surprise from None
     with os.fdopen(handle, "rb") as stream:
         return stream.read()
+
+
+def look(file: Path) -> Shape | None:
+    """What stands under a name, links not followed; None for nothing, and no data for what is no file."""
+    try:
+        mode = file.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return Shape(LINK.decode(), os.readlink(os.fsencode(file)))
+        if not stat.S_ISREG(mode):
+            return Shape(FOLDER.decode() if stat.S_ISDIR(mode) else "", b"")
+        data = read(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Surprise:
+        return Shape("", b"")
+    return None if data is None else Shape((EXECUTABLE if mode & stat.S_IXUSR else FILE).decode(), data)
 
 
 def _exchange(one: Path, other: Path) -> bool:

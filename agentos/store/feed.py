@@ -12,17 +12,17 @@ from agentos.store.objects import Objects
 from agentos.store.repository import Store
 
 
-def latest(store: Store, objects: Objects, head: str | None) -> list[Activity]:
-    """The last activities up to `head`, newest first: as kept, or read from git."""
-    if head is None:
+def latest(store: Store, objects: Objects, heads: Sequence[str]) -> list[Activity]:
+    """The last activities up to these commits, newest first: as kept, or read from git."""
+    if not heads:
         return []
     try:
         kept, rows = json.loads((store.local / "cache" / "feed").read_bytes())
-        if kept == head:
+        if [kept] == heads:
             return history.from_plain(rows)
     except (OSError, ValueError, TypeError, LookupError):
         pass
-    return history.feed(store.git, objects, head, store.prefix, MOST_ACTIVITIES)
+    return history.feed(store.git, objects, heads, store.prefix, MOST_ACTIVITIES)
 
 
 def is_known(store: Store, head: str | None) -> bool:

@@ -18,14 +18,18 @@ _FIELDS = "%H%x00%P%x00%ct%x00%an%x00%s%x00%(trailers:only,unfold,separator=%x1f
 
 
 def feed(
-    git: Git, objects: Objects, start: str, prefix: str, limit: int, paths: Sequence[str] = ()
+    git: Git, objects: Objects, starts: Sequence[str], prefix: str, limit: int, paths: Sequence[str] = ()
 ) -> list[Activity]:
-    """The last activities up to `start`, newest first; of one record where its paths are given.
+    """The last activities up to these commits, newest first; of one record where its paths are given.
 
-    Only commits that change a record count. One without trailers is described by what it changed.
+    Only commits that change a record count, and merges that did nothing but merge do not. One without
+    trailers is described by what it changed.
     """
     under = list(paths) or [prefix + folder for folder in FOLDERS]
-    out = git.run("log", "-z", f"-n{limit}", f"--format={_FIELDS}", "--end-of-options", start, "--", *under)
+    out = git.run(
+        "log", "-z", f"-n{limit}", f"--format={_FIELDS}",
+        "--invert-grep", f"--grep=^Event: {activity.MERGED} ", "--end-of-options", *starts, "--", *under,
+    )  # fmt: skip
     parts = out.decode(errors="replace").split("\0")
     rows = [parts[i : i + 6] for i in range(0, len(parts) - 5, 6)]
     return [_activity(git, objects, prefix, row) for row in rows]

@@ -96,17 +96,16 @@ def prepare(git: Git, paths: Paths, merged: Callable[[str, str], str | None]) ->
     """
     staged = entries(git, paths)
     lines = []
-    for path, (old, new, _) in paths.items():
+    for path, blobs in paths.items():
         entry = staged.get(path)
         now = entry.blob if entry else None
-        if now == new:
+        if now == blobs.after and blobs.mode in ("", entry.mode if entry else ""):
             continue
-        blob = new if now == old else merged(path, now) if now else None
-        if now != old and blob is None:
+        blob = blobs.after if now == blobs.before else merged(path, now) if now else None
+        if now != blobs.before and blob is None:
             continue
-        mode, oid = (
-            (entry.mode if entry else "100644", blob) if blob else ("0", "0" * len(new or old or ZERO))
-        )
+        mode = blobs.mode or (entry.mode if entry else "100644")
+        mode, oid = (mode, blob) if blob else ("0", "0" * len(blobs.after or blobs.before or ZERO))
         lines.append(f"{mode} {oid}\t{path}\0")
     if not lines:
         return False

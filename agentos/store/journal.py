@@ -17,11 +17,19 @@ class Blobs(NamedTuple):
     """One file's blob before and after, and what its working copy is now; None where there is no file.
 
     The working copy differs from `before` where a person's edit is adopted in this very commit.
+    A file that is no record has modes, octal as in a tree: the new one, and the one it had; such a file is
+    never merged.
     """
 
     before: str | None
     after: str | None
     found: str | None
+    mode: str = ""
+    was: str = ""
+
+    @property
+    def is_foreign(self) -> bool:
+        return bool(self.mode or self.was)
 
 
 Paths = Mapping[str, Blobs]

@@ -53,3 +53,12 @@ def readable(path: str, base: bytes | None, ours: bytes, theirs: bytes) -> bytes
         return files(path, base, ours, theirs)
     except Unreadable:
         return None
+
+
+def anyhow(path: str, base: bytes | None, ours: bytes, theirs: bytes) -> bytes:
+    """The merge; where a side can't be read, of plain lines, so that nothing that anybody wrote is lost."""
+    merged = readable(path, base, ours, theirs)
+    if merged is not None:
+        return merged
+    sides = (side.decode(errors="surrogateescape") for side in (base or b"", ours, theirs))
+    return merge.text(*sides)[0].encode(errors="surrogateescape")

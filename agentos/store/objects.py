@@ -14,7 +14,7 @@ from agentos.store.git import Git
 if TYPE_CHECKING:
     import subprocess
 
-FILE, FOLDER, LINK = b"100644", b"40000", b"120000"
+FILE, FOLDER, LINK, SUBMODULE = b"100644", b"40000", b"120000", b"160000"
 EXECUTABLE = b"100755"
 ZERO_MODE = "000000"
 
@@ -120,31 +120,40 @@ class Objects:
         self._trees[oid] = {name: Entry(mode, sha.hex()) for mode, name, sha in found}
         return self._trees[oid]
 
-    def tree_with(self, oid: str | None, changes: Mapping[str, str | None]) -> str | None:
-        """The tree with these files set to blobs (None: gone); only trees along their paths are written.
+    def tree_with(self, oid: str | None, changes: Mapping[str, "Entry | str | None"]) -> str | None:
+        """The tree with these files set (None: gone); only trees along their paths are written.
 
-        None where nothing is left in it.
+        A blob alone keeps the mode of the file that was there. None where nothing is left in the tree.
         """
         entries = dict(self.tree(oid))
-        below: dict[str, dict[str, str | None]] = {}
+        below: dict[str, dict[str, Entry | str | None]] = {}
         for path, blob in changes.items():
             name, slash, rest = path.partition("/")
+            key = os.fsencode(name)
             if slash:
                 below.setdefault(name, {})[rest] = blob
             elif blob is None:
-                entries.pop(name.encode(), None)
-            else:
-                old = entries.get(name.encode())
-                entries[name.encode()] = Entry(old.mode if old and old.mode == EXECUTABLE else FILE, blob)
-        for name, inner in below.items():
-            key = name.encode()
-            old = entries.get(key)
-            new = self.tree_with(old.oid if old and old.mode == FOLDER else None, inner)
-            if new is None:
                 entries.pop(key, None)
+            elif isinstance(blob, Entry):
+                entries[key] = blob
             else:
-                entries[key] = Entry(FOLDER, new)
+                old = entries.get(key)
+                entries[key] = Entry(old.mode if old and old.mode == EXECUTABLE else FILE, blob)
+        for name, inner in below.items():
+            self._set_folder(entries, os.fsencode(name), inner)
         return self._write_tree(entries) if entries else None
+
+    def _set_folder(
+        self, entries: dict[bytes, Entry], key: bytes, inner: Mapping[str, "Entry | str | None"]
+    ) -> None:
+        """One folder of a tree with its own changes; a file that has taken its name stays."""
+        old = entries.get(key)
+        is_folder = old is not None and old.mode == FOLDER
+        new = self.tree_with(old.oid if old and is_folder else None, inner)
+        if new is not None:
+            entries[key] = Entry(FOLDER, new)
+        elif is_folder:
+            del entries[key]
 
     def _write_tree(self, entries: Mapping[bytes, Entry]) -> str:
         """A tree object; git sorts a folder as if its name ended in a slash."""
@@ -154,14 +163,19 @@ class Objects:
 
     def find(self, tree: str | None, path: str) -> str | None:
         """The blob at a path of a tree, or None."""
-        *folders, name = path.encode().split(b"/")
+        entry = self.entry(tree, path)
+        return entry.oid if entry else None
+
+    def entry(self, tree: str | None, path: str) -> Entry | None:
+        """The file at a path of a tree: a blob, a link or a submodule; None for none and for a folder."""
+        *folders, name = os.fsencode(path).split(b"/")
         for folder in folders:
             entry = self.tree(tree).get(folder)
             if entry is None or entry.mode != FOLDER:
                 return None
             tree = entry.oid
         entry = self.tree(tree).get(name)
-        return entry.oid if entry and entry.mode != FOLDER else None
+        return entry if entry and entry.mode != FOLDER else None
 
     def flush(self) -> None:
         """Everything written so far, on disk: file and folder are synced before this returns."""

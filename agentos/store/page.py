@@ -22,17 +22,23 @@ def compose(draft: Draft, activities: Sequence[Activity], updated: datetime) -> 
 
 def committed(store: Store, objects: Objects, draft: Draft) -> str:
     """The page as the draft's head has it; empty where there is none."""
-    oid = objects.find(draft.refs.tree, store.prefix + working.PATH)
+    return _page(store, objects, draft.refs.tree)
+
+
+def _page(store: Store, objects: Objects, tree: str | None) -> str:
+    oid = objects.find(tree, store.prefix + working.PATH)
     return objects.blob(oid).decode(errors="replace") if oid else ""
 
 
 def updated(store: Store, objects: Objects, draft: Draft) -> datetime:
     """The moment of this commit for `Last Updated`: now, or a millisecond after the last page's.
 
-    So it strictly increases, and names the version that an editor's buffer came from.
+    A joined commit's page counts as well. So it strictly increases, and names the version that an editor's
+    buffer came from.
     """
     moment = draft.now.replace(microsecond=0)
-    last = working.last_updated(committed(store, objects, draft))
+    pages = [working.last_updated(_page(store, objects, head)) for head in draft.heads]
+    last = max((time for time in pages if time), default=None)
     return moment if last is None or last < moment else last + timedelta(milliseconds=1)
 
 

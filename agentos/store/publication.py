@@ -35,7 +35,18 @@ def publish(store: Store, objects: Objects, draft: Draft, message: str, why: str
     head, the working files and the index follow. Raises refs.Moved where the head is no longer the draft's,
     and index.IndexBusy; nothing has changed then.
     """
-    commit, tree = _write_commit(store, objects, draft, message)
+    return _put(store, objects, draft, *_write_commit(store, objects, draft, message), why, grip)
+
+
+def forward(store: Store, objects: Objects, draft: Draft, why: str, grip: Grip) -> Published:
+    """Bring the branch to the commit that the draft has joined, which has the head behind it."""
+    assert draft.joined is not None
+    return _put(store, objects, draft, draft.joined.theirs, draft.joined.tree, why, grip)
+
+
+def _put(
+    store: Store, objects: Objects, draft: Draft, commit: str, tree: str, why: str, grip: Grip
+) -> Published:
     paths = _paths(store, objects, draft)
     objects.flush()
     top = draft.refs.worktree
@@ -65,12 +76,27 @@ def publish(store: Store, objects: Objects, draft: Draft, message: str, why: str
 
 def _paths(store: Store, objects: Objects, draft: Draft) -> Paths:
     """Each touched path from the repository's top, with its blobs."""
-    found = {}
+    found = _joined(store, objects, draft) if draft.joined else {}
     for path, data in draft.written.items():
         full = store.prefix + path
         old = draft.blob_before(path) or objects.find(draft.refs.tree, full)
         new = draft.blob_id(data) if data is not None else None
         found[full] = Blobs(old, new, draft.found.get(path, old))
+    return found
+
+
+def _joined(store: Store, objects: Objects, draft: Draft) -> dict[str, Blobs]:
+    """The files that a joined commit brings; those that are no plain records with their modes."""
+    assert draft.joined is not None
+    found = {}
+    for full, new in draft.joined.files.items():
+        old = objects.entry(draft.refs.tree, full)
+        before, after = old.oid if old else None, new.oid if new else None
+        blobs = Blobs(before, after, draft.joined.found.get(full, before))
+        if not draft.joined.is_record(full):
+            mode, was = (entry.mode.decode() if entry else "" for entry in (new, old))
+            blobs = blobs._replace(mode=mode, was=was)
+        found[full] = blobs
     return found
 
 
@@ -80,10 +106,11 @@ def _write_commit(store: Store, objects: Objects, draft: Draft, message: str) ->
         store.prefix + path: objects.write("blob", data) if data is not None else None
         for path, data in draft.written.items()
     }
-    tree = objects.tree_with(draft.refs.tree, blobs) or objects.write("tree", b"")
+    under = draft.joined.tree if draft.joined else draft.refs.tree
+    tree = objects.tree_with(under, blobs) or objects.write("tree", b"")
     who = _ident(draft.by, draft.now)
-    parent = f"parent {draft.refs.head}\n" if draft.refs.head else ""
-    text = f"tree {tree}\n{parent}author {who}\ncommitter {who}\n\n{message}"
+    parents = "".join(f"parent {head}\n" for head in draft.heads)
+    text = f"tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}"
     return objects.write("commit", text.encode(errors="surrogateescape")), tree
 
 

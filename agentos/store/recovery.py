@@ -1,14 +1,16 @@
 """Recovery: what a transaction does to files after its ref has moved, and finishing it for one that died."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentos.model import working
 from agentos.store import bases, exchange, index, journal, merging, refs, worktree
+from agentos.store.exchange import Shape
 from agentos.store.git import Git, GitFailed
 from agentos.store.journal import Blobs, Paths
-from agentos.store.objects import Objects, blob_id
+from agentos.store.objects import LINK, SUBMODULE, Objects, blob_id
 
 if TYPE_CHECKING:
     from agentos.store.repository import Store
@@ -26,11 +28,15 @@ def bring_files(store: "Store", top: Path, paths: Paths, objects: Objects) -> li
     notes = []
     kept = bases.load(store.local)
     before = dict(kept)
-    for path, blobs in paths.items():
-        if _bring(top, path, blobs, objects):
+    for path, blobs in sorted(paths.items(), key=_removals_first):
+        bring = _bring_foreign if blobs.is_foreign else _bring
+        if bring(top, path, blobs, objects):
+            if blobs.after is None:
+                _prune(top, path)
             kept.pop(path, None)
         else:
-            kept.setdefault(path, blobs.found)
+            if not blobs.is_foreign:
+                kept.setdefault(path, blobs.found)
             notes.append(f"{path} has edits of yours and was left as it is; the commit has the new version.")
     if kept != before:
         bases.save(store.local, kept)
@@ -65,6 +71,69 @@ def _bring(top: Path, path: str, blobs: Blobs, objects: Objects) -> bool:
     return False
 
 
+def _removals_first(item: tuple[str, Blobs]) -> tuple[bool, str]:
+    """Files that go make room for folders of their name, and the other way round."""
+    return item[1].after is not None, item[0]
+
+
+def _bring_foreign(top: Path, path: str, blobs: Blobs, objects: Objects) -> bool:
+    """A file that is no record: put in place only where it is what it was; False where it was left alone."""
+    file = top / path
+    if worktree.is_behind_link(top, path):
+        return False
+    if SUBMODULE.decode() in (blobs.mode, blobs.was):
+        return _bring_submodule(file, blobs)
+    wanted = Shape(blobs.mode, objects.blob(blobs.after)) if blobs.after else None
+    for _ in range(TRIES):
+        if file.is_dir() and not file.is_symlink() and not _is_removed(file):
+            return False
+        now = exchange.look(file)
+        if now == wanted:
+            return True
+        if not is_shape(now, blobs.was, blobs.found, objects):
+            return False
+        try:
+            exchange.put_shape(file, now, wanted)
+            return True
+        except exchange.Surprise:
+            continue
+    return False
+
+
+def _bring_submodule(file: Path, blobs: Blobs) -> bool:
+    """A submodule is a folder that git fills when it is asked to; what is in it is not touched."""
+    if blobs.mode == SUBMODULE.decode():
+        if not os.path.lexists(file):
+            file.mkdir(parents=True)
+        return file.is_dir()
+    _is_removed(file)
+    return True
+
+
+def _is_removed(folder: Path) -> bool:
+    """Remove a folder; False where something is in it."""
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def is_shape(now: Shape | None, mode: str, blob: str | None, objects: Objects) -> bool:
+    """Whether this is the blob, as a link or as a file; what it may do is not looked at."""
+    if now is None or blob is None:
+        return now is None and blob is None
+    is_link = now.mode == LINK.decode()
+    return is_link == (mode == LINK.decode()) and blob_id(now.data, objects.algorithm) == blob
+
+
+def _prune(top: Path, path: str) -> None:
+    """Remove the folders that a removed file leaves empty, as git does; the board's own stay."""
+    for folder in (top / path).relative_to(top).parents:
+        if not folder.name or folder.match("board/tasks") or not _is_removed(top / folder):
+            return
+
+
 def _is(data: bytes | None, blob: str | None, objects: Objects) -> bool:
     return data is None if blob is None else data is not None and blob_id(data, objects.algorithm) == blob
 
@@ -77,29 +146,36 @@ def _sweep(top: Path, paths: Paths, objects: Objects) -> None:
     for path, blobs in paths.items():
         file = top / path
         for left in exchange.leftovers(file):
+            if left.is_symlink() or file.is_symlink() or file.is_dir():
+                left.unlink()
+                continue
             data, now = exchange.read(left), exchange.read(file)
             found = objects.blob(blobs.found) if blobs.found else None
             after = objects.blob(blobs.after) if blobs.after else None
             if data is not None and now is None and data != found:
                 exchange.put(file, None, data)
-            elif _is_a_save(data, now, found, after):
-                exchange.put(file, now, merging.readable(path, found, data or b"", after or b"") or data)
+            elif data is not None and after is not None and _is_a_save(data, now, found, after):
+                both = None if blobs.is_foreign else merging.readable(path, found, data, after)
+                exchange.put(file, now, both or data)
             left.unlink(missing_ok=True)
 
 
-def _is_a_save(data: bytes | None, now: bytes | None, found: bytes | None, after: bytes | None) -> bool:
+def _is_a_save(data: bytes, now: bytes | None, found: bytes | None, after: bytes) -> bool:
     """Whether what was left beside a finished file is neither of its versions, nor a part of the new one."""
-    if data is None or after is None or now != after:
-        return False
-    return data != found and not after.startswith(data)
+    return now == after and data != found and not after.startswith(data)
 
 
-def merged_stage(paths: Paths, objects: Objects) -> Callable[[str, str], str | None]:
-    """What to stage where the person has staged a path that a commit changed: both, merged."""
+def merged_stage(paths: Paths, objects: Objects, is_moved: bool = False) -> Callable[[str, str], str | None]:
+    """What to stage where the person has staged a path that a commit changed: both, merged.
+
+    Where it is no record their version stays staged; before the branch has moved, Moved is raised instead.
+    """
 
     def merge(path: str, staged: str) -> str | None:
-        old, new, _ = paths[path]
-        if new is None:
+        old, new = paths[path].before, paths[path].after
+        if paths[path].is_foreign and not is_moved:
+            raise refs.Moved(f"{path} was staged meanwhile.")
+        if new is None or paths[path].is_foreign:
             return None
         base = objects.blob(old) if old else None
         data = merging.readable(path, base, objects.blob(staged), objects.blob(new))
@@ -144,7 +220,7 @@ def _roll_forward(store: "Store", git: Git, entry: journal.Entry, objects: Objec
     paths = {p: blobs for p, blobs in entry.paths.items() if objects.find(tree, p) == blobs.after}
     bring_files(store, Path(entry.worktree), paths, objects)
     with index.held(git, store.local):
-        if index.prepare(git, paths, merged_stage(paths, objects)):
+        if index.prepare(git, paths, merged_stage(paths, objects, is_moved=True)):
             index.install(git)
 
 

@@ -167,7 +167,7 @@ class Store:
         objects = Objects(self.git)
         try:
             return history.feed(
-                self.git, objects, start, self.prefix, limit, [self.prefix + p for p in paths]
+                self.git, objects, [start], self.prefix, limit, [self.prefix + p for p in paths]
             )
         finally:
             objects.close()

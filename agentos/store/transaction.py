@@ -172,24 +172,34 @@ class _Attempt:
     def _commit(self, draft: Draft, words: _Words, found: Snapshot) -> tuple[str | None, list[Change]]:
         """Publish what a draft changed, with its consequences and WORKING.md; nothing where nothing did."""
         head = draft.refs.head
+        if draft.is_forward:
+            return self._forward(draft)
         changes: list[Change] = []
         is_known = feed.is_known(self.store, head)
         adoption.number(draft)
-        if draft.written or not is_known:
+        if draft.written or draft.joined or not is_known:
             for task in consequences(draft.before if is_known else self._before(draft, found), draft.board):
                 draft.follow(task)
-        if draft.written:
+        if draft.written or draft.joined:
             changes = diff(draft.before, draft.board)
         elif draft.moves or is_known:
             self._move_only(draft)
             return None, []
-        activities = feed.latest(self.store, self.objects, head)
-        if not draft.written and not page.is_stale(self.store, self.objects, draft, activities):
+        activities = feed.latest(self.store, self.objects, draft.heads)
+        if (
+            not draft.written
+            and not draft.joined
+            and not page.is_stale(self.store, self.objects, draft, activities)
+        ):
             feed.keep(self.store, head, activities)
             return None, []
-        happened = said.events(changes)
-        line = (words.subject or said.subject(changes)) + words.mark
-        if draft.written:
+        own = diff(draft.arrived, draft.board) if draft.joined else changes
+        happened = said.events(own)
+        line = (words.subject or said.subject(own)) + words.mark
+        if draft.joined and not happened:
+            happened = [said.Event(said.MERGED, draft.joined.name)]
+            line = words.subject or f"Merge {draft.joined.name}"
+        elif draft.written:
             fresh = Activity("", draft.now, draft.by.shown, line, tuple(happened))
             activities = [fresh, *activities][: working.MOST_ACTIVITIES]
         text = page.compose(draft, activities, page.updated(self.store, self.objects, draft))
@@ -200,6 +210,14 @@ class _Attempt:
         draft.update(found, done.tree)
         feed.keep(self.store, done.commit, activities)
         return done.commit, changes
+
+    def _forward(self, draft: Draft) -> tuple[str, list[Change]]:
+        """Bring the branch to a commit that has its head behind it: no commit of our own."""
+        assert draft.joined is not None
+        why = f"forward to {draft.joined.name}"
+        done = publication.forward(self.store, self.objects, draft, why, self.grip)
+        self.notes += done.notes
+        return done.commit, diff(draft.before, draft.board)
 
     def _before(self, draft: Draft, found: Snapshot) -> Board:
         """The board at the last commit that was ours, where somebody has committed with plain git since."""
