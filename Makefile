@@ -32,9 +32,8 @@ beauty: setup  ## size and shape of the code, beside the last committed figures
 bench: setup  ## the figures of docs/benchmarks.md, as ratios
 	$(BIN)/python tests/bench.py
 
-stress: setup  ## the same tests at full size; some minutes, figures printed
-	AGENTOS_MUTATIONS=20000 AGENTOS_EXAMPLES=1000 AGENTOS_OPERATIONS=500 AGENTOS_ROUNDS=100 AGENTOS_KILLS=250 \
-	  $(BIN)/pytest -s -n 0 tests/test_fields.py tests/test_mutation.py tests/test_concurrency.py tests/test_crash.py
+stress: setup  ## the long runs at full size, one after another; figures printed
+	$(BIN)/python tests/stress
 
 docs: setup  ## the generated parts of docs/
 	$(BIN)/python docs/build.py

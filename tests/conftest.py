@@ -77,10 +77,8 @@ def _environment(home: Path) -> None:
     os.environ["COLUMNS"] = "120"
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with a core team of simulated agents, on the fixed clock."""
-    base = tmp_path_factory.mktemp("template")
+def make_template(base: Path) -> Path:
+    """A repository below `base` with a core team of simulated agents, on the fixed clock."""
     _environment(base / "home")
     root = base / "repo"
     store, _ = clone.set_up(root, os.environ, Clock(), None)
@@ -91,6 +89,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subject="agentos init: a board",
     )
     return root
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with a core team of simulated agents, made once."""
+    return make_template(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import Scratch
@@ -16,7 +17,9 @@ from agentos.actions import tasks
 from agentos.errors import Conflict
 from agentos.model.activity import Actor
 from agentos.orchestrator.tick import Options, tick
+from agentos.store import claims
 from agentos.store.index import IndexBusy
+from agentos.store.refs import Claim
 
 KILLS = int(os.environ.get("AGENTOS_KILLS", "15"))
 SEED = int(os.environ.get("AGENTOS_SEED", "20260202"))
@@ -271,30 +274,129 @@ def test_killed_at_each_step(scratch: Scratch, scenario: str) -> None:
     assert int(done.stdout.splitlines()[-1].split()[0]) > 15
 
 
+# Git itself ----------------------------------------------------------------------------------------------
+
+
+def with_git(scratch: Scratch, update_ref: str) -> "subprocess.CompletedProcess[str]":
+    """Add a task with a `git` on the path whose `update-ref` is a shell script; REAL is git's own."""
+    folder = scratch.root.with_name("bin")
+    folder.mkdir()
+    real = shutil.which("git")
+    (folder / "git").write_text(
+        f'#!/bin/sh\nREAL={real}\ncase "$*" in *update-ref*) {update_ref};; esac\nexec $REAL "$@"\n'
+    )
+    (folder / "git").chmod(0o755)
+    return subprocess.run(
+        [Path(sys.executable).with_name("agentos"), "task", "add", "First"],
+        cwd=scratch.root, capture_output=True, text=True, check=False, start_new_session=True,
+        env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"},
+    )  # fmt: skip
+
+
+LOCKS = ("HEAD.lock", "refs/heads/main.lock", "packed-refs.lock", "packed-refs.new")
+
+
 def test_locks_that_our_killed_git_left_are_removed(scratch: Scratch) -> None:
     """A power cut, or a kill of the whole group, ends git's processes too, with their lock files in place."""
-    script = """
-import agentos.store.refs as refs
-def killed(git, moves, *args):
-    Path(".git/index.agentos.lock").touch()
-    Path(".git/HEAD.lock").touch()
-    Path(".git/refs/heads/main.lock").write_text(moves[0].new + "\\n")
-    os._exit(9)
-refs.move = killed
-transact(open_store(), lambda d: tasks.add(d, "First"), TECHNICAL)
-"""
-    done = subprocess.run([sys.executable, "-c", PRELUDE + script], cwd=scratch.root, check=False)
-    assert done.returncode == 9
+    locks = " ".join(f".git/{name}" for name in LOCKS)
+    assert with_git(scratch, f"touch .git/index.agentos.lock {locks}; kill -9 0").returncode == -9
+    assert (scratch.root / ".git/HEAD.lock").exists()
     scratch.act(lambda d: tasks.add(d, "Second"), TECHNICAL)
     assert scratch.git("status", "--porcelain") == ""
-    assert not list((scratch.root / ".git").rglob("*.lock"))
+    assert not [file for file in (scratch.root / ".git").glob("*") if file.suffix in (".lock", ".new")]
+    assert list((scratch.root / ".git/agentos/moving").iterdir()) == []
     scratch.git("commit", "-q", "--allow-empty", "-m", "mine")
 
 
-def test_a_lock_of_somebody_else_is_named(scratch: Scratch) -> None:
-    lock = scratch.root / ".git/refs/heads/main.lock"
+def test_older_locks_are_somebody_elses_and_so_are_all_while_a_git_is_at_work(scratch: Scratch) -> None:
+    lock = scratch.root / ".git/packed-refs.lock"
     lock.touch()
-    with pytest.raises(Conflict, match=r"main\.lock"):
+    os.utime(lock, (time.time() - 60,) * 2)
+    assert with_git(scratch, "touch .git/HEAD.lock; kill -9 0").returncode == -9
+    at_work = subprocess.Popen(["git", "hash-object", "--stdin"], cwd=scratch.root, stdin=subprocess.PIPE)
+    with pytest.raises(Conflict, match=rf"git hash-object \(process {at_work.pid}\) is at work.*HEAD\.lock"):
+        scratch.act(lambda d: tasks.add(d, "Second"), TECHNICAL)
+    at_work.communicate(b"")
+    scratch.act(lambda d: tasks.add(d, "Second"), TECHNICAL)
+    assert lock.exists()
+    assert not (scratch.root / ".git/HEAD.lock").exists()
+
+
+def test_a_git_that_is_killed_after_the_branch_moved(scratch: Scratch) -> None:
+    """Nobody told us that the ref has moved: the journal does, and no file is taken for a person's revert."""
+    done = with_git(scratch, '$REAL "$@"; kill -9 $$')
+    assert (done.returncode, done.stderr) == (1, "error: git update-ref: was killed (signal 9)\n")
+    scratch.act(lambda d: None, TECHNICAL)
+    assert len(scratch.store.board().tasks) == 1
+    assert scratch.git("log", "--format=%s", "-1") == "TASK-001-first: created\n"
+    assert scratch.git("status", "--porcelain") == ""
+
+
+def test_a_git_that_outlives_its_killed_runtime_keeps_the_boards_lock(scratch: Scratch) -> None:
+    """The transaction after the kill waits until the orphan has moved the branch, and builds on it."""
+    begun = time.monotonic()
+    assert (
+        with_git(
+            scratch, 'said=$(cat); kill -9 $PPID; sleep 0.5; echo "$said" | $REAL "$@" >/dev/null; exit'
+        ).returncode
+        == -9
+    )
+    scratch.act(lambda d: tasks.add(d, "Second"), TECHNICAL)
+    assert time.monotonic() - begun > 0.5
+    assert [task.title for task in scratch.store.board().tasks.values()] == ["First", "Second"]
+    assert scratch.git("status", "--porcelain") == ""
+
+
+def test_an_index_lock_that_was_held_before_the_journal_is_freed(scratch: Scratch) -> None:
+    script = """
+from agentos.store import index
+holding = index.held(open_store().git, open_store().local)
+holding.__enter__()
+os._exit(9)
+"""
+    done = subprocess.run([sys.executable, "-c", PRELUDE + script], cwd=scratch.root, check=False)
+    assert done.returncode == 9 and (scratch.root / ".git/index.lock").exists()
+    scratch.act(lambda d: tasks.add(d, "First"), TECHNICAL)
+    assert not (scratch.root / ".git/index.lock").exists()
+
+
+def test_a_claim_is_not_stopped_by_the_lock_of_a_killed_claim(scratch: Scratch) -> None:
+    script = """
+from agentos.store import strays
+moving = strays.moving(open_store().git)
+moving.__enter__()
+Path(".git/refs/agentos/claims").mkdir(parents=True)
+Path(".git/refs/agentos/claims/TASK-001-first.lock").touch()
+os._exit(9)
+"""
+    done = subprocess.run([sys.executable, "-c", PRELUDE + script], cwd=scratch.root, check=False)
+    assert done.returncode == 9
+    claim = Claim("TASK-001-first", "technical", "run", "2999-01-01T00:00:00Z")
+    assert claims.take(scratch.store, claim)
+
+
+def test_a_commit_with_an_open_editor_is_named(scratch: Scratch) -> None:
+    """`git commit -a` holds `index.lock` for as long as the person writes the message."""
+    scratch.write("WORKING.md", scratch.read("WORKING.md"))
+    scratch.write("mine.txt", "one")
+    scratch.git("add", "mine.txt")
+    person = subprocess.Popen(
+        ["git", "commit", "-aq"], cwd=scratch.root, env=os.environ | {"GIT_EDITOR": "sleep 1.5; echo mine >"}
+    )
+    while not (scratch.root / ".git/index.lock").exists():
+        time.sleep(0.005)
+    with pytest.raises(Conflict, match=r"git commit \(process \d+\) is at work .*index\.lock; try again"):
+        scratch.act(lambda d: tasks.add(d, "First"), TECHNICAL)
+    assert person.wait() == 0
+    scratch.act(lambda d: tasks.add(d, "First"), TECHNICAL)
+    assert scratch.git("log", "--format=%s", "-2") == "TASK-001-first: created\nmine\n"
+
+
+@pytest.mark.parametrize("name", ["index.lock", "HEAD.lock"])
+def test_a_lock_that_somebody_elses_git_left_is_named(scratch: Scratch, name: str) -> None:
+    lock = scratch.root / ".git" / name
+    lock.touch()
+    with pytest.raises(Conflict, match=rf"{name} was left by a git that died, none is .*: remove it"):
         scratch.act(lambda d: tasks.add(d, "First"))
     assert lock.exists()
     lock.unlink()

@@ -36,10 +36,14 @@ class GitFailed(AgentOSError):
 
     def __init__(self, args: tuple[str, ...], code: int, stderr: str) -> None:
         lines = [line for line in stderr.strip().splitlines() if line]
-        said = lines[-1].removeprefix("fatal: ").removeprefix("error: ") if lines else f"exit {code}"
+        said = lines[-1].removeprefix("fatal: ").removeprefix("error: ") if lines else _left(code)
         super().__init__(f"git {args[0]}: {said}")
         self.code = code
         self.stderr = stderr
+
+
+def _left(code: int) -> str:
+    return f"exit {code}" if code >= 0 else f"was killed (signal {-code})"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentos.errors import Conflict
+from agentos.store import strays
 from agentos.store.git import ZERO, Git
 from agentos.store.journal import Paths
 
@@ -40,10 +41,7 @@ def held(git: Git, folder: Path) -> Iterator[None]:
         except FileExistsError:
             if time.monotonic() > until:
                 token.unlink()
-                raise IndexBusy(
-                    f"Another git process is at work here ({lock} exists). Try again when it is done; "
-                    "if none is running, `agentos doctor` tells more."
-                ) from None
+                raise IndexBusy(strays.explain(git, lock)) from None
             time.sleep(0.005)
     try:
         yield

@@ -33,7 +33,8 @@ def publish(store: Store, objects: Objects, draft: Draft, message: str, why: str
 
     Objects and journal are on disk first; then, under git's own `index.lock`, the ref moves from the draft's
     head, the working files and the index follow. Raises refs.Moved where the head is no longer the draft's,
-    and index.IndexBusy; nothing has changed then.
+    refs.Busy and index.IndexBusy; nothing has changed then. After anything else, such as a killed git, nobody
+    knows whether the ref was moved: the journal stays, and recovery looks.
     """
     return _put(store, objects, draft, *_write_commit(store, objects, draft, message), why, grip)
 
@@ -56,19 +57,16 @@ def _put(
     book = store.local / "journal"
     journal.write(book, journal.Entry(store.branch, draft.refs.head, commit, str(top), paths))
     git = store.git_at(top)
-    is_moved = False
     try:
         with nullcontext() if grip.has_index else index.held(git, store.local):
             is_indexed = index.prepare(git, paths, recovery.merged_stage(paths, objects))
             moves = [Move(store.ref, draft.refs.head, commit), *draft.moves]
             refs.move(store.git, moves, why, (grip.handle,))
-            is_moved = True
             notes = recovery.bring_files(store, top, paths, objects)
             if is_indexed:
                 index.install(git)
-    except BaseException:
-        if not is_moved:
-            journal.clear(book)
+    except (refs.Moved, refs.Busy, index.IndexBusy):
+        journal.clear(book)
         raise
     journal.clear(book)
     return Published(commit, tree, tuple(notes))

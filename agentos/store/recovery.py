@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentos.model import working
-from agentos.store import bases, exchange, index, journal, merging, refs, worktree
+from agentos.store import bases, exchange, index, journal, merging, refs, strays, worktree
 from agentos.store.exchange import Shape
 from agentos.store.git import Git, GitFailed
 from agentos.store.journal import Blobs, Paths
@@ -196,20 +196,30 @@ def recover(store: "Store", objects: Objects) -> bool:
     nothing outside the object store was touched.
     """
     book = store.local / "journal"
+    strays.sweep(store.git)
+    _free_index(store)
     if not book.exists():
         return False
     entry = journal.read(book)
     if entry is not None:
         git = store.git_at(Path(entry.worktree)) if entry.worktree else store.git
-        index.break_lock(git, store.local / index.TOKEN)
         index.discard(git)
-        refs.break_locks(git, entry.branch, entry.new)
         if entry.worktree and _has(store, entry):
             _roll_forward(store, git, entry, objects)
         elif entry.worktree:
             _sweep(Path(entry.worktree), entry.paths, objects)
     journal.clear(book)
     return True
+
+
+def _free_index(store: "Store") -> None:
+    """Give up the `index.lock` that a killed transaction held; it may have had no journal yet."""
+    token = store.local / index.TOKEN
+    if token.exists():
+        top = store.refs().worktree
+        if top is not None:
+            index.break_lock(store.git_at(top), token)
+        token.unlink()
 
 
 def _roll_forward(store: "Store", git: Git, entry: journal.Entry, objects: Objects) -> None:

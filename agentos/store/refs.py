@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from agentos.errors import Conflict, Invalid, NotFound
 from agentos.model import times
+from agentos.store import strays
 from agentos.store.git import Git, GitFailed
 
 CLAIMS = "refs/agentos/claims/"
@@ -102,41 +103,25 @@ def move(git: Git, moves: Iterable[Move], why: str, pass_fds: tuple[int, ...] = 
             lines.append(f"update {ref} {new} {old}")
     lines += ["prepare", "commit", ""]
     try:
-        git.run(
-            "update-ref",
-            "-m",
-            f"agentos: {why}",
-            "--stdin",
-            stdin="\n".join(lines).encode(),
-            pass_fds=pass_fds,
-        )
+        _update(git, "\n".join(lines), why, pass_fds)
+    except Busy:
+        if not strays.sweep(git):
+            raise
+        _update(git, "\n".join(lines), why, pass_fds)
+
+
+def _update(git: Git, lines: str, why: str, pass_fds: tuple[int, ...]) -> None:
+    command = ("update-ref", "-m", f"agentos: {why}", "--stdin")
+    try:
+        with strays.moving(git) as mark:
+            git.run(*command, stdin=lines.encode(), pass_fds=(*pass_fds, mark))
     except GitFailed as error:
         if re.search(r"but expected|reference already exists|unable to resolve|is at ", error.stderr):
             raise Moved("The branch or a claim was moved meanwhile.") from None
-        if "Unable to create" in error.stderr and "File exists" in error.stderr:
-            lock = re.search(r"'([^']+\.lock)'", error.stderr)
-            raise Busy(
-                f"Another git process holds {lock[1] if lock else 'a ref'}; "
-                "if none is running, it was left by one that died."
-            ) from None
+        lock = re.search(r"[Uu]nable to create (?:file )?'?([^']+?)'?: File exists", error.stderr)
+        if lock:
+            raise Busy(strays.explain(git, Path(lock[1]))) from None
         raise
-
-
-def break_locks(git: Git, branch: str, commit: str) -> None:
-    """Remove the lock files that our own killed git left while it was moving the branch to this commit.
-
-    Git writes a ref's new value into its lock, so the branch's tells whose it is; HEAD's is empty.
-    """
-    lock = git.common_dir / f"refs/heads/{branch}.lock"
-    try:
-        is_ours = lock.read_text(errors="replace").strip() == commit
-    except OSError:
-        return
-    if is_ours:
-        lock.unlink(missing_ok=True)
-        head = git.git_dir / "HEAD.lock"
-        if head.is_file() and head.stat().st_size == 0:
-            head.unlink()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ def transact(
         until = time.monotonic() + LONGEST
         objects = Objects(store.git)
         try:
+            recovery.recover(store, objects)
             for count in itertools.takewhile(lambda _: time.monotonic() < until, itertools.count()):
                 try:
                     with _undisturbed(store, count) as is_held:
@@ -130,7 +131,6 @@ class _Attempt:
 
     def run(self, decide: Decide[T], words: _Words, quiet: float) -> Result[T]:
         store = self.store
-        recovery.recover(store, self.objects)
         now = store.refs()
         worktree.require_quiet(store.git.common_dir, store.branch)
         if now.worktree is not None:

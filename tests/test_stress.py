@@ -1,0 +1,20 @@
+"""The long runs of `make stress`, each at a small size: the promises hold, and the scripts stay runnable."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STRESS = Path(__file__).parent / "stress"
+
+
+@pytest.mark.parametrize(("name", "size"), [("kill", "12")])
+def test_a_long_run_at_a_small_size(name: str, size: str) -> None:
+    done = subprocess.run(
+        [sys.executable, STRESS / f"{name}.py", size],
+        capture_output=True, text=True, timeout=300, check=False, env=os.environ | {"AGENTOS_SEED": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "broken promises 0" in done.stdout
