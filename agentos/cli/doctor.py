@@ -1,20 +1,31 @@
 """agentos doctor: what is wrong with the board, its files and this clone."""
 
+from typing import Annotated
+
 import typer
 
-from agentos.actions import health
+from agentos.actions import health, mending
 from agentos.cli import context
 
 app = typer.Typer()
 
 
 @app.command()
-def doctor(at: context.At = None, as_json: context.Json = False) -> None:
-    """Look at every file and at this clone; changes nothing. Leaves with 4 where a file has a problem.
+def doctor(
+    mend: Annotated[bool, typer.Option("--mend", help="Mend what is safe to mend, then look.")] = False,
+    at: context.At = None,
+    as_json: context.Json = False,
+) -> None:
+    """Look at every file and at this clone. Leaves with 4 where a file has a problem.
 
-    Example: agentos doctor
+    It changes nothing without --mend.
+
+    Example: agentos doctor --mend
     """
-    found = health.examine(context.store(), at)
+    store = context.store()
+    for done in mending.mend(store) if mend else ():
+        context.say(done)
+    found = health.examine(store, at)
     if as_json:
         problems = [
             {"path": p.path, "line": p.line, "reason": p.reason, "unreadable": p.is_fatal}

@@ -31,6 +31,7 @@ VERBS = {
     "task.unblocked": "unblocked",
     "task.archived": "archived",
     "task.edited": "edited",
+    "task.mended": "mended",
     "message.comment": "commented on",
     "message.status_update": "reported on",
     "message.question": "asked about",

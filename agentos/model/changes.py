@@ -60,7 +60,9 @@ def diff(before: Board, after: Board) -> list[Change]:
 
 def _tasks(before: Board, after: Board) -> Iterator[Change]:
     for name in differing(before.tasks, after.tasks):
-        if name not in before.tasks:
+        if name not in before.tasks and name in before.held:
+            yield RecordChanged("task", name, "mended")
+        elif name not in before.tasks:
             yield TaskCreated(after.tasks[name])
         elif name not in after.tasks:
             if name not in after.held and before.tasks[name].number is not None:

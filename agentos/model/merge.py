@@ -169,6 +169,21 @@ def _settle(base: list[str], ours: list[str], theirs: list[str]) -> list[str] | 
     return None
 
 
+def suggested(ours: Sequence[str], theirs: Sequence[str], gap: str) -> list[str]:
+    """What two versions of some lines may have come from: what both have, unticked; `gap` where they differ.
+
+    Lines that only one has count as inserted.
+    """
+    mine, other = ([_BOX.sub(r"\1[ ]", line) for line in side] for side in (ours, theirs))
+    found: list[str] = []
+    for tag, a, b, c, d in SequenceMatcher(None, mine, other, autojunk=False).get_opcodes():
+        if tag == "equal":
+            found += [mine[i] if ours[i] != theirs[c + i - a] else ours[i] for i in range(a, b)]
+        elif b > a and d > c:
+            found.append(gap)
+    return found
+
+
 def _box(base: str, ours: str, theirs: str) -> str:
     """A line with a box in which each side's tick counts against the base's."""
     states = [match[2] if (match := _BOX.match(line)) else " " for line in (base, ours, theirs)]

@@ -15,6 +15,7 @@ from agentos.store.draft import Draft
 from agentos.store.objects import Objects
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
+from agentos.store.rows import MARKERS
 from agentos.store.snapshot import QUIET
 from agentos.store.worktree import HandEdit
 
@@ -52,8 +53,11 @@ def waiting(found: Snapshot, edits: Sequence[HandEdit]) -> dict[str, Problem]:
     """
     held = {path: Problem(path, 1, reason) for path, reason in _twins(found, edits)}
     for edit in edits:
-        if edit.row is not None and edit.row.kind is not None and edit.row.fields is None:
-            held[edit.path] = Problem(edit.path, *edit.row.remarks[0])
+        if edit.row is None or edit.row.kind is None:
+            continue
+        remarks = [r for r in edit.row.remarks if edit.row.fields is None or r[1] == MARKERS]
+        if remarks:
+            held[edit.path] = Problem(edit.path, *remarks[0])
     return held
 
 

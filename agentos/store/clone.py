@@ -68,7 +68,7 @@ def set_up(
     partial = store.local / "clone.new"
     write_durably(partial, (json.dumps(record, indent=2) + "\n").encode())
     partial.replace(store.local / "clone.json")
-    _install_driver(found)
+    install_driver(found)
     return Store(found, prefix, branch, clock, record), has_board
 
 
@@ -81,11 +81,19 @@ def _fetch_branch(found: Git, branch: str) -> None:
         found.run("branch", "--track", branch, remotes[0])
 
 
-def _install_driver(found: Git) -> None:
+def install_driver(found: Git) -> None:
     """Tell git how to merge records; `.gitattributes` names the driver, each clone says what it is."""
-    command = f"{shlex.quote(sys.executable)} -m agentos.store.driver %O %A %B %P"
     found.run("config", "merge.agentos.name", "AgentOS records, field by field")
-    found.run("config", "merge.agentos.driver", command)
+    found.run("config", "merge.agentos.driver", _driver())
+
+
+def has_driver(found: Git) -> bool:
+    """Whether this clone's git knows the driver, with the Python that runs here."""
+    return found.text("config", "merge.agentos.driver", ok=(0, 1)) == _driver()
+
+
+def _driver() -> str:
+    return f"{shlex.quote(sys.executable)} -m agentos.store.driver %O %A %B %P"
 
 
 def _has_tasks(store: Store) -> bool:

@@ -21,7 +21,7 @@ from agentos.model.words import is_record, kind_of
 from agentos.store import frontmatter
 from agentos.store.fields import Unreadable
 from agentos.store.frontmatter import Page
-from agentos.store.rows import NO_RECORD, Remark, Row
+from agentos.store.rows import MARKERS, NO_RECORD, Remark, Row
 
 FIELD_ORDER = {kind: tuple(record.model_fields) for kind, record in RECORDS.items()}
 """The order in which fields are written into new files."""
@@ -130,7 +130,7 @@ def _hints(page: Page, record: Record) -> list[Remark]:
         hints.append((1, "has CRLF line ends; they are kept", False))
     if "<<<<<<< " in page.body and (found := _BODY_MARKERS.search(page.body)):
         line = page.body_line + page.body.count("\n", 0, found.start()) + 1
-        hints.append((line, "an unresolved merge conflict in the body", False))
+        hints.append((line, MARKERS, False))
     hints += _unsettled(page, record)
     if record.kind == "config":
         known = RECORDS["config"].model_fields.keys()

@@ -67,6 +67,11 @@ class Draft:
         """The board with everything that was changed so far."""
         return self._board
 
+    @property
+    def paths(self) -> list[str]:
+        """Every record file, as the draft has them."""
+        return sorted(path for path, file in self._files.items() if file[1])
+
     def _assemble(self, head: str | None, files: Mapping[str, File]) -> Board:
         """The board of these files; tasks whose hand edit can't be read are held."""
         board = assemble(head, files)

@@ -10,7 +10,7 @@ from typing import Any
 
 from agentos.store import fields, splice
 from agentos.store.fields import Unreadable
-from agentos.store.rows import MAX_FILE, too_large
+from agentos.store.rows import MARKERS, MAX_FILE, too_large
 
 CONFIG = "board/config.yml"
 
@@ -121,7 +121,7 @@ def load(page: Page) -> dict[str, Any]:
     markers = _MARKERS.search(page.head)
     if markers:
         line = page.head.count("\n", 0, markers.start()) + 1 + page.head_line
-        raise Unreadable(line, "an unresolved merge conflict")
+        raise Unreadable(line, MARKERS)
     try:
         return fields.load(page.head)
     except Unreadable as error:

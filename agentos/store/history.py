@@ -1,5 +1,6 @@
 """History: activities, read from commits and their trailers; nothing is stored a second time."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -58,6 +59,15 @@ def updated(git: Git, start: str, prefix: str, paths: Sequence[str]) -> dict[str
                     found[path.removeprefix(prefix)] = moment
         process.kill()
     return found
+
+
+def versions(git: Git, start: str, path: str, most: int = 200) -> set[str]:
+    """The blobs that a file has had, as far as its last `most` commits tell."""
+    out = git.run(
+        "log", "-z", "-m", "--full-history", "--raw", "--no-abbrev", "--no-renames", "--format=", f"-n{most}",
+        "--end-of-options", start, "--", path,
+    )  # fmt: skip
+    return {oid for meta in re.findall(rb":\d+ \d+ (\w+ \w+) ", out) for oid in meta.decode().split()}
 
 
 def _activity(git: Git, objects: Objects, prefix: str, row: Sequence[str]) -> Activity:

@@ -11,6 +11,9 @@ def too_large(size: int) -> str:
     return f"the file has {size:,} bytes; a record has at most {MAX_FILE:,}"
 
 
+MARKERS = "an unresolved merge conflict; agentos doctor --mend merges both sides"
+"""What is wrong with a file that has git's conflict markers in it."""
+
 Remark = tuple[int, str, bool]
 """A line, a reason, and whether the file is unreadable because of it."""
 

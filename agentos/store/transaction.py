@@ -21,6 +21,7 @@ from agentos.store import (
     feed,
     handpage,
     index,
+    mending,
     page,
     publication,
     recovery,
@@ -35,6 +36,7 @@ from agentos.store.objects import Objects
 from agentos.store.publication import Grip
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
+from agentos.store.rows import MARKERS
 from agentos.store.worktree import HandEdit
 
 T = TypeVar("T")
@@ -119,6 +121,11 @@ class _Words:
     trailers: tuple[tuple[str, str], ...] = ()
 
 
+def _has_marked(found: Snapshot) -> bool:
+    """Whether some committed file has conflict markers."""
+    return any(reason == MARKERS for file in found.files.values() for _, reason, _ in file[3])
+
+
 class _Attempt:
     """One try at a transaction, under the lock."""
 
@@ -155,13 +162,16 @@ class _Attempt:
         store = self.store
         taken = adoption.adoptable(store, now, found, edits, waiting) if edits else []
         written = handpage.find(store, now, self.objects)
-        if not taken and written is None:
+        is_marked = not feed.is_known(store, now.head) and _has_marked(found)
+        if not taken and written is None and not is_marked:
             return []
         draft = Draft(found.files, now, self.objects, store.person(), self._moment(), waiting)
         adoption.apply(draft, taken, bases.load(store.local), store.prefix)
         snapshot.require_format(draft.board)
         if written is not None:
             self.notes += handpage.apply(draft, written)
+        if is_marked:
+            self.notes += mending.merge_marked(store.git, self.objects, draft, store.prefix, is_certain=True)
         if not draft.written and written is not None:
             handpage.put_back(store, now, self.objects, written)
         return self._commit(draft, _Words(), found)[1]
