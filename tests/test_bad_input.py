@@ -60,12 +60,15 @@ UNREADABLE = [
 ODD = [
     Case("crlf", GOOD.replace("\n", "\r\n").encode(), 1, "CRLF"),
     Case("byte-order-mark", b"\xef\xbb\xbf" + GOOD.encode(), 1, "byte order mark"),
-    Case("conflict-in-the-body", GOOD.encode() + b"<<<<<<< a\nx\n=======\ny\n>>>>>>> b\n", 10, "conflict"),
     Case("dependency-on-nothing", _with("depends_on: [TASK-099-nothing]"), 2, "TASK-099-nothing"),
     Case("parent-that-is-not", _with("parent: TASK-099-nothing"), 2, "TASK-099-nothing"),
     Case("nobody", GOOD.replace(ADA, "nobody").encode(), 5, "nobody"),
     Case("depends-on-itself", _with("depends_on: [TASK-002-second]"), 2, "cycle"),
 ]
+
+MARKED = Case(
+    "conflict-in-the-body", GOOD.encode() + b"<<<<<<< a\nx\n=======\ny\n>>>>>>> b\n", 10, "conflict"
+)
 
 
 def saved_and_committed(cases: Sequence[Any]) -> pytest.MarkDecorator:
@@ -155,6 +158,16 @@ def test_a_file_that_cant_be_read(board: Scratch, cli: Cli, case: Case, commit: 
 @saved_and_committed(ODD)
 def test_a_file_that_is_odd(board: Scratch, cli: Cli, case: Case, commit: bool) -> None:
     save(board, BAD, case.data, commit=commit)
+    is_shown_and_editable(board, cli, case)
+
+
+def test_conflict_markers_in_a_committed_body(board: Scratch, cli: Cli) -> None:
+    """In the working tree they wait: tests/test_markers.py."""
+    save(board, BAD, MARKED.data, commit=True)
+    is_shown_and_editable(board, cli, MARKED)
+
+
+def is_shown_and_editable(board: Scratch, cli: Cli, case: Case) -> None:
     diagnosed(board, cli, BAD, case.line, case.word)
     others_go_on(board, cli)
     assert (board.root / BAD).read_bytes() == case.data

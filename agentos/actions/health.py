@@ -1,12 +1,16 @@
 """The state of a board and its clone: everything that is wrong or odd, and what follows from it."""
 
+import shlex
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agentos.errors import AgentOSError, Conflict
 from agentos.model import times, working
 from agentos.model.board import Problem
-from agentos.store import index, journal, worktree
+from agentos.store import bases, clone, condition, driver, index, journal, worktree
+from agentos.store.git import Git
+from agentos.store.refs import Refs
 from agentos.store.repository import Store
 
 
@@ -22,44 +26,86 @@ def examine(store: Store, at: str | None = None) -> Health:
     """Look at everything; changes nothing."""
     board = store.board(at)
     problems = store.located(working.all_problems(board), at)
-    return Health(tuple(sorted(problems)), tuple(_notes(store)) if at is None else ())
+    return Health(tuple(sorted(problems)), tuple(dict.fromkeys(_notes(store))) if at is None else ())
 
 
-def _notes(store: Store) -> list[str]:
-    notes = []
+def _notes(store: Store) -> Iterator[str]:
     now = store.refs()
-    if not store.identity:
-        notes.append("This clone was not set up; agentos init does it (it changes nothing on the board).")
-    try:
-        store.person()
-    except AgentOSError as error:
-        notes.append(str(error))
+    yield from _set_up(store)
     if now.worktree is None:
-        notes.append(f"{store.branch} is checked out nowhere: commands work, hand edits are not seen.")
+        yield f"{store.branch} is checked out nowhere: commands work, hand edits are not seen."
     else:
-        git = store.git_at(now.worktree)
-        notes += _busy(git.git_dir)
-        lock = index.lock_file(git)
-        if lock.exists():
-            notes.append(
-                f"{lock} exists: a git process is at work, or one died. Nothing is committed meanwhile."
-            )
-    notes += _busy(store.git.common_dir, store.branch)
+        yield from _worktree(store, store.git_at(now.worktree), now)
+    yield from _busy(store.git.common_dir, store.branch)
+    lock = store.git.common_dir / f"{store.ref}.lock"
+    if lock.exists():
+        yield f"{lock} exists: {_whose(store.git)}"
     if journal.read(store.local / "journal"):
-        notes.append("A transaction did not finish; the next command that writes finishes it.")
+        yield "A transaction did not finish; the next command that writes finishes it."
     clock = store.clock()
     for claim in store.claims():
         if times.parse(claim.expires) <= clock:
-            notes.append(
-                f"The claim of {claim.agent} on {claim.task} has expired; the next tick releases it."
+            yield f"The claim of {claim.agent} on {claim.task} has expired; the next tick releases it."
+
+
+def _set_up(store: Store) -> Iterator[str]:
+    """What this clone lacks."""
+    if not store.identity:
+        yield "This clone was not set up; agentos init does it (it changes nothing on the board)."
+    elif not clone.has_driver(store.git):
+        yield "This clone's git merges records by lines; agentos doctor --mend sets the merge driver up."
+    if driver.lacking(store.committed(".gitattributes")):
+        yield ".gitattributes does not name the merge driver for every record; agentos doctor --mend does it."
+    try:
+        store.person()
+    except AgentOSError as error:
+        yield str(error)
+
+
+def _worktree(store: Store, git: Git, now: Refs) -> Iterator[str]:
+    """What git is in the middle of where the branch is checked out, and which edits wait for what."""
+    yield from _busy(git.git_dir)
+    lock = index.lock_file(git)
+    if lock.exists():
+        yield f"{lock} exists: {_whose(git)} Nothing is committed meanwhile."
+    unmerged = condition.unmerged(git, store.prefix)
+    for path, is_deleted in sorted(unmerged.items()):
+        if is_deleted:
+            yield (
+                f"{path} was edited on one side and deleted on the other. The edit should win: "
+                f"git add {shlex.quote(path)} (git rm deletes it all the same)."
             )
-    return list(dict.fromkeys(notes))
+        else:
+            yield f"{path} is in conflict: edit it until it reads cleanly, then git add {shlex.quote(path)}."
+    unseen = condition.unseen(git, store.prefix)
+    if unseen:
+        yield f"git was told not to look at {_some(unseen)}; edits there are not adopted."
+    listed = condition.staged(git, store.prefix, now.head) if now.head else []
+    staged = [path for path in listed if path not in unmerged]
+    if staged:
+        yield f"Staged and waiting for your commit: {_some(staged)}."
+    waiting = sorted(bases.load(store.local))
+    if waiting:
+        yield f"The board moved on below your edits of {_some(waiting)}; once they read, they are merged."
 
 
-def _busy(git_dir: Path, branch: str | None = None) -> list[str]:
+def _whose(git: Git) -> str:
+    """Whether the holder of a lock lives."""
+    is_alive = condition.has_process(git.work_tree) if git.work_tree else None
+    if is_alive is None:
+        return "a git process is at work, or one died."
+    if is_alive:
+        return "a git process is at work here."
+    return "no git process is at work here, so one died and left it; delete that file if you started none."
+
+
+def _some(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+
+
+def _busy(git_dir: Path, branch: str | None = None) -> Iterator[str]:
     """What git is in the middle of there, if anything."""
     try:
         worktree.require_quiet(git_dir, branch)
     except Conflict as busy:
-        return [f"Nothing is committed: {busy}"]
-    return []
+        yield f"Nothing is committed: {busy}"

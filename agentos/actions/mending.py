@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from agentos.model.board import duplicates
 from agentos.model.words import Status, kind_of
-from agentos.store import clone, codec, history, journal, mending
+from agentos.store import clone, codec, driver, history, journal, mending
 from agentos.store.draft import Draft
 from agentos.store.objects import Objects
 from agentos.store.repository import Store
@@ -34,7 +34,13 @@ def mend(store: Store) -> list[str]:
 
 
 def _mend(store: Store, objects: Objects, draft: Draft) -> list[str]:
-    said = mending.merge_marked(store.git, objects, draft, store.prefix, is_certain=False)
+    said = []
+    attributes = store.committed(".gitattributes", draft.refs.head)
+    lacking = driver.lacking(attributes)
+    if lacking:
+        draft.write(".gitattributes", (attributes + lacking).encode())
+        said.append(".gitattributes names the merge driver for every record.")
+    said += mending.merge_marked(store.git, objects, draft, store.prefix, is_certain=False)
     for one, other in twins(draft):
         said.append(_join(store, draft, one, other))
     return said

@@ -24,6 +24,15 @@ ATTRIBUTES = """\
 """What `.gitattributes` says beside the board's folders."""
 
 
+def lacking(attributes: str) -> str:
+    """What a `.gitattributes` must be given to name the driver for every record; empty where it does."""
+    there = attributes.splitlines()
+    missing = "".join(f"{line}\n" for line in ATTRIBUTES.splitlines() if line not in there)
+    if "merge=" not in missing:
+        return ""
+    return missing if not attributes or attributes.endswith("\n") else f"\n{missing}"
+
+
 def main(arguments: list[str]) -> int:
     """Merge three files into the second; the exit code for git."""
     base, ours, theirs, path = arguments
