@@ -70,7 +70,7 @@ def _run(store: Store, work: Assignment, claim: Claim) -> Beat:
         current = draft.task(work.task)
         if is_still_due(current, work):
             settling.apply(draft, work.task, proposed)
-        draft.release(claim)
+        draft.release(claim.task)
 
     trailers = [("Run", claim.run), ("Runner", str(agent.agentos.runner))]
     mark = " (simulated)" if proposed.is_simulated else ""

@@ -1,6 +1,7 @@
 """Claims: an agent's hold on a task, a ref that is created only where there is none."""
 
 import secrets
+from dataclasses import replace
 from datetime import datetime
 
 from agentos.errors import Conflict
@@ -10,6 +11,10 @@ from agentos.store.draft import Draft
 from agentos.store.objects import Objects
 from agentos.store.refs import Claim, Move
 from agentos.store.repository import Store
+
+class Gone(Conflict):
+    """A run's claim was taken away: it settles nothing."""
+
 
 TRIES = 10
 """How often a claim is tried while others hold the ref's lock, each for at most a second."""
@@ -37,32 +42,44 @@ def take(store: Store, claim: Claim) -> bool:
 
 
 def drop(store: Store, claim: Claim) -> bool:
-    """Give a claim back without a commit; False where it is no longer ours."""
-    objects = Objects(store.git)
-    oid = objects.write("blob", claim.data)
-    try:
-        refs.move(store.git, [Move(claim.ref, oid, None)], f"claim given back by {claim.agent}")
-    except refs.Moved:
-        return False
-    return True
+    """Give a claim back without a commit, renewed or not; False where it is no longer ours."""
+    oid = store.refs().claims.get(claim.task)
+    held = {each.task: each.run for each in store.claims()} if oid else {}
+    return held.get(claim.task) == claim.run and _forget(store, claim.task, oid, "claim given back")
 
 
 def drop_any(store: Store, task: str) -> bool:
     """Take a claim away from whoever has it; False where nobody does, or it changed hands just now."""
-    oid = store.refs().claims.get(task)
+    return _forget(store, task, store.refs().claims.get(task), "claim expired")
+
+
+def _forget(store: Store, task: str, oid: str | None, why: str) -> bool:
     if oid is None:
         return False
     try:
-        refs.move(store.git, [Move(refs.claim_ref(task), oid, None)], "claim expired")
+        refs.move(store.git, [Move(refs.claim_ref(task), oid, None)], why)
     except refs.Moved:
         return False
     return True
 
 
+def renew(store: Store, claim: Claim, expires: datetime) -> Claim:
+    """Hold a claim for longer. Raises Gone where it no longer is ours, so that the run can stop."""
+    longer = replace(claim, expires=times.stamp(expires))
+    objects = Objects(store.git)
+    old, new = objects.write("blob", claim.data), objects.write("blob", longer.data)
+    objects.flush()
+    try:
+        refs.move(store.git, [Move(claim.ref, old, new)], f"claim kept by {claim.agent}")
+    except refs.Moved:
+        raise Gone(f"The claim on {claim.task} is gone; run {claim.run} ends.") from None
+    return longer
+
+
 def require(draft: Draft, claim: Claim) -> None:
-    """The fence: raises Conflict where the claim is gone, or another run has it."""
-    if draft.refs.claims.get(claim.task) != draft.blob_id(claim.data):
-        raise Conflict(f"The claim on {claim.task} is gone; run {claim.run} settles nothing.")
+    """The fence: raises Gone where the claim is, or another run has it."""
+    if draft.claim(claim.task).run != claim.run:
+        raise Gone(f"The claim on {claim.task} is gone; run {claim.run} settles nothing.")
 
 
 def expired(store: Store, now: datetime) -> list[Claim]:

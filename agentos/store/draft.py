@@ -18,7 +18,7 @@ from agentos.store import codec, merging
 from agentos.store.cache import File, Snapshot
 from agentos.store.joining import Joined
 from agentos.store.objects import EXECUTABLE, FILE, Entry, Objects, blob_id
-from agentos.store.refs import Claim, Move, Refs
+from agentos.store.refs import Claim, Move, Refs, claim_ref, parse_claim
 from agentos.store.snapshot import assemble, require_format, with_file
 
 R = TypeVar("R", bound=Record)
@@ -218,9 +218,16 @@ class Draft:
         self._number += 1
         return name
 
-    def release(self, claim: Claim) -> None:
-        """Give a claim back, in the same step."""
-        self.moves.append(Move(claim.ref, self.blob_id(claim.data), None))
+    def claim(self, task: str) -> Claim:
+        """Who holds a task; nobody's run is empty."""
+        oid = self.refs.claims.get(task)
+        return parse_claim(task, self.objects.blob(oid) if oid else b"")
+
+    def release(self, task: str) -> None:
+        """Give the claim on a task back, in the same step."""
+        oid = self.refs.claims.get(task)
+        if oid is not None:
+            self.moves.append(Move(claim_ref(task), oid, None))
 
     def blob_id(self, data: bytes) -> str:
         return blob_id(data, self.objects.algorithm)

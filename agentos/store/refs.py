@@ -126,7 +126,11 @@ def _update(git: Git, lines: str, why: str, pass_fds: tuple[int, ...]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An agent's hold on a task: the run that has it, and when it ends of itself (ISO 8601, UTC)."""
+    """An agent's hold on a task: the run that has it, and when it ends of itself (ISO 8601, UTC).
+
+    `pid`, `started` and `boot` name the process on `host`; a pid alone is no proof. `is_alone` says that the
+    process does nothing but this run.
+    """
 
     task: str
     agent: str
@@ -134,6 +138,9 @@ class Claim:
     expires: str
     pid: int = 0
     host: str = ""
+    started: str = ""
+    boot: str = ""
+    is_alone: bool = False
 
     @property
     def ref(self) -> str:
@@ -142,7 +149,7 @@ class Claim:
     @property
     def data(self) -> bytes:
         """The blob that the ref points to."""
-        fields = {name: getattr(self, name) for name in ("agent", "run", "expires", "pid", "host")}
+        fields = {name: getattr(self, name) for name in self.__slots__ if name != "task"}
         return (json.dumps(fields, sort_keys=True) + "\n").encode()
 
 
@@ -159,7 +166,8 @@ def parse_claim(task: str, data: bytes) -> Claim:
         fields = json.loads(data)
         return Claim(
             task, str(fields["agent"]), str(fields["run"]), str(fields["expires"]),
-            int(fields.get("pid", 0)), str(fields.get("host", "")),
+            int(fields.get("pid", 0)), str(fields.get("host", "")), str(fields.get("started", "")),
+            str(fields.get("boot", "")), fields.get("is_alone") is True,
         )  # fmt: skip
     except (ValueError, KeyError, TypeError):
         return Claim(task, "", "", "1970-01-01T00:00:00Z")
