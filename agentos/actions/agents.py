@@ -1,5 +1,6 @@
 """What can be done with agents."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from agentos.errors import Refused, Usage
@@ -14,6 +15,31 @@ def add(draft: Draft, name: str, *, body: str = "", **fields: Any) -> Agent:
     agent = Agent.make(f"agents/{name}.md", {"name": name, **fields})
     role = agent.agentos.role or agent.description or name
     return draft.create(agent, body or f"You are {name}, {role} of this team.")
+
+
+def propose(draft: Draft, name: str, *, role: str, capabilities: Sequence[str], body: str) -> Agent:
+    """A new agent that nobody wakes until a person approves it; it runs as the one who proposes it does."""
+    settings: dict[str, Any] = {
+        "role": role,
+        "capabilities": list(capabilities),
+        "proposed_by": draft.by.name,
+    }
+    proposer = draft.board.agents.get(draft.by.name)
+    if proposer is not None:
+        like = proposer.agentos.model_dump(mode="json", include={"runner", "budget"}, exclude_unset=True)
+        settings |= like
+    return add(draft, name, body=body, description=role, agentos=settings)
+
+
+def approve(draft: Draft, ref: str) -> Agent:
+    """Take a proposed agent onto the team; only a person can. Raises Refused for one that is on it."""
+    agent = draft.board.agent(ref)
+    if draft.by.is_agent:
+        raise Refused("Only a person can approve an agent.")
+    if agent.agentos.proposed_by is None:
+        raise Refused(f"{agent.name} is on the team already.")
+    plain = agent.agentos.model_dump(mode="json", exclude_unset=True)
+    return draft.put(agent.replace(agentos={key: plain[key] for key in plain if key != "proposed_by"}))
 
 
 def pause(draft: Draft, ref: str, paused: bool = True) -> Agent:

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentos.errors import Invalid, NotFound, Refused, Usage
 from agentos.model import ids, rules
-from agentos.model.markdown import CRITERIA, criteria, tick
+from agentos.model import markdown as md
 from agentos.model.records import LIST_FIELDS, NAME, Task
 from agentos.model.soundness import cycle
 from agentos.model.words import Resolution, Status
@@ -43,7 +43,7 @@ def add(
     boxes = [f"- [ ] {text}" for text in (*(f"`{command}` passes" for command in checks), *criteria)]
     text = body.strip()
     if boxes:
-        text = f"{text}\n\n## {CRITERIA}\n\n".lstrip() + "\n".join(boxes)
+        text = f"{text}\n\n## {md.CRITERIA}\n\n".lstrip() + "\n".join(boxes)
     draft.create(task, text)
     require_no_cycle(draft, task)
     return draft.task(task.id)
@@ -106,17 +106,22 @@ def unblock(draft: Draft, ref: str) -> Task:
 
 
 def check(draft: Draft, ref: str, number: int, ticked: bool = True) -> Task:
-    """Tick one acceptance criterion, or clear it. Raises NotFound for a number that none has."""
-    task = draft.task(ref)
+    """Tick one acceptance criterion, or clear it, as a person. Raises NotFound for a number that none has."""
     if draft.by.is_agent:
         raise Refused("An agent can't tick criteria; the runtime does, from what it has seen pass.")
+    return tick(draft, ref, number, ticked)
+
+
+def tick(draft: Draft, ref: str, number: int, ticked: bool = True) -> Task:
+    """Tick a criterion that was seen to pass, or clear it. Raises NotFound for a number that none has."""
+    task = draft.task(ref)
     page = frontmatter.split(task.path, draft.text(task.path))
-    boxes = criteria(page.body)
+    boxes = md.criteria(page.body)
     if not 1 <= number <= len(boxes):
         raise NotFound(f"{task.id} has {len(boxes)} acceptance criteria; there is no number {number}.")
     box = boxes[number - 1]
     if box.is_ticked is not ticked:
-        draft.write(task.path, dataclasses.replace(page, body=tick(page.body, box, ticked)).data)
+        draft.write(task.path, dataclasses.replace(page, body=md.tick(page.body, box, ticked)).data)
     return task
 
 

@@ -8,7 +8,7 @@ from agentos.actions import agents
 from agentos.cli import context
 from agentos.model import working
 
-app = typer.Typer(no_args_is_help=True, help="Agents: add, list, show, pause, resume, remove.")
+app = typer.Typer(no_args_is_help=True, help="Agents: add, list, show, pause, resume, approve, remove.")
 
 Name = Annotated[str, typer.Argument(help="Any unique part of its name.")]
 
@@ -104,6 +104,15 @@ def resume(name: Name) -> None:
     Example: agentos agent resume technical
     """
     context.act(lambda draft: agents.pause(draft, name, paused=False))
+
+
+@app.command()
+def approve(name: Name) -> None:
+    """Take an agent that another one proposed onto the team.
+
+    Example: agentos agent approve data-engineer
+    """
+    context.act(lambda draft: agents.approve(draft, name))
 
 
 @app.command()

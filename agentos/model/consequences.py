@@ -1,17 +1,22 @@
 """What follows from a change, whoever made it: the one function that every write goes through."""
 
+from collections.abc import Iterator
+
 from agentos.model.board import Board
 from agentos.model.changes import differing
 from agentos.model.records import Task
 from agentos.model.words import Resolution, Status
 
+WAITS = "waits for an answer from"
+"""How the reason of a task begins that is blocked by a question; the answer takes it away."""
+
 
 def consequences(before: Board, after: Board) -> list[Task]:
     """The tasks as they must be, beyond what `after` already says, because of what differs from `before`.
 
-    Resolutions follow the status, the status follows the assignees, and a parent follows its children
-    (all done: review; one reopened: in progress again). Applied once, it is complete: nothing follows from
-    what it returns.
+    A task that waits for an answer goes on with the first word of the one who was asked. Resolutions follow
+    the status, the status follows the assignees, and a parent follows its children (all done: review; one
+    reopened: in progress again). Applied once, it is complete: nothing follows from what it returns.
     """
     touched = differing(before.tasks, after.tasks)
     settled: dict[str, Task] = {}
@@ -26,9 +31,20 @@ def consequences(before: Board, after: Board) -> list[Task]:
                 settled[name] = follows
         if name in after.children and old is None:
             parents.append(name)
+    for task in _answered(before, after):
+        settled[task.id] = settled.get(task.id, task).replace(blocked=None)
     moved = {name for name in touched if _is_moved(before.tasks.get(name), after.tasks.get(name))}
     _roll_up(after, [name for name in parents if name not in moved], settled)
     return list(settled.values())
+
+
+def _answered(before: Board, after: Board) -> Iterator[Task]:
+    """The tasks on which somebody has spoken whose answer they wait for."""
+    for path in after.messages.rows.keys() - before.messages.rows.keys():
+        message = after.messages[path]
+        task = after.tasks.get(message.task)
+        if task is not None and task.blocked == f"{WAITS} {message.author}":
+            yield task
 
 
 def _is_moved(old: Task | None, new: Task | None) -> bool:

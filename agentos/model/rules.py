@@ -124,6 +124,8 @@ def meets(agent: Agent, need: Sequence[str]) -> bool:
 def cannot_run(agent: Agent) -> str | None:
     """Why an agent can't be woken at all, with what to do; None where it can."""
     runner = agent.agentos.runner
+    if agent.agentos.proposed_by:
+        return f"proposed by {agent.agentos.proposed_by} (agentos agent approve {agent.name})"
     if agent.agentos.paused:
         return f"paused (agentos agent resume {agent.name})"
     if runner is None:

@@ -11,6 +11,7 @@ from agentos.model.activity import Actor, events, sentence
 from agentos.model.records import Task
 from agentos.model.rules import Assignment
 from agentos.model.words import Status
+from agentos.runtime import liveness
 from agentos.runtime import settle as settling
 from agentos.runtime.runners import RUNNERS, Work
 from agentos.store import claims
@@ -45,6 +46,8 @@ def beat(store: Store, work: Assignment) -> Beat:
         expires=times.stamp(moment + WALL),
         pid=os.getpid(),
         host=socket.gethostname(),
+        started=liveness.started(os.getpid()),
+        boot=liveness.boot(),
     )
     if not claims.take(store, claim):
         return Beat(work.agent, work.task, "passed", text="somebody else holds it")
@@ -69,7 +72,7 @@ def _run(store: Store, work: Assignment, claim: Claim) -> Beat:
         claims.require(draft, claim)
         current = draft.task(work.task)
         if is_still_due(current, work):
-            settling.apply(draft, work.task, proposed)
+            settling.apply(draft, work.task, proposed, agent, is_review=work.is_review)
         draft.release(claim.task)
 
     trailers = [("Run", claim.run), ("Runner", str(agent.agentos.runner))]

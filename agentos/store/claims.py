@@ -12,6 +12,7 @@ from agentos.store.objects import Objects
 from agentos.store.refs import Claim, Move
 from agentos.store.repository import Store
 
+
 class Gone(Conflict):
     """A run's claim was taken away: it settles nothing."""
 

@@ -1,14 +1,15 @@
 """A draft: the board as a transaction finds it, and as it will be; everything is decided on this value."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from types import EllipsisType
 from typing import TypeVar
 
-from agentos.errors import Invalid, NotFound
+from agentos.errors import AgentOSError, Invalid, NotFound
 from agentos.model import ids, times
 from agentos.model.activity import Actor
 from agentos.model.board import Board, Problem
@@ -208,6 +209,22 @@ class Draft:
         else:
             row = codec.row(path, self.objects.blob(entry.oid))
             self._files[path] = (entry.oid, row.kind, row.fields, row.remarks, None)
+
+    def has(self, path: str) -> bool:
+        """Whether a file stands where a record could."""
+        return path in self._files
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """What an error ends in this block has not happened."""
+        kept = dict(self.written), dict(self.found), list(self.moves), dict(self._files)
+        board, number = self._board, self._number
+        try:
+            yield
+        except AgentOSError:
+            self.written, self.found, self.moves, self._files = kept
+            self._board, self._number = board, number
+            raise
 
     def next_task(self, title: str) -> str:
         """A fresh task identity for a title: the next number, and a slug."""

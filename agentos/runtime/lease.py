@@ -1,0 +1,62 @@
+"""A lease: the claim is held for a few minutes at a time while the run is at work, by a thread."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import TracebackType
+
+from agentos.errors import AgentOSError
+from agentos.runtime.failures import Cancelled, TimedOut
+from agentos.store import claims
+from agentos.store.refs import Claim
+from agentos.store.repository import Store
+
+LENGTH = timedelta(minutes=5)
+"""For how long a claim is held at a time; a run that dies elsewhere is given up after it."""
+
+
+class Lease:
+    """Holds a claim until the run is over, its time is up, or somebody takes the task away.
+
+    `has_moved_on` gives a reason why the task is no longer the run's; it is asked at each renewal.
+    """
+
+    def __init__(
+        self, store: Store, claim: Claim, stop_at: datetime, has_moved_on: Callable[[], str | None]
+    ) -> None:
+        self._store = store
+        self._claim = claim
+        self._stop_at = stop_at
+        self._has_moved_on = has_moved_on
+        self._over = threading.Event()
+        self._why: str | None = None
+        self._thread = threading.Thread(target=self._keep, name=f"lease of {claim.task}", daemon=True)
+
+    def __enter__(self) -> "Lease":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raises Cancelled once the claim is gone or the task has moved on, TimedOut once time is up."""
+        if self._why is not None:
+            raise Cancelled(self._why)
+        if self._store.clock() >= self._stop_at:
+            raise TimedOut("The run reached its wall limit (`run_limit:` in board/config.yml).")
+
+    def _keep(self) -> None:
+        while not self._over.wait(LENGTH.total_seconds() / 3) and self._store.clock() < self._stop_at:
+            try:
+                self._why = self._why or self._has_moved_on()
+                until = self._store.clock() + LENGTH
+                self._claim = claims.renew(self._store, self._claim, until)
+            except claims.Gone as gone:
+                self._why = str(gone)
+                return
+            except AgentOSError:
+                continue

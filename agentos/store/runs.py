@@ -1,0 +1,89 @@
+"""Runs in history: what the trailers of settled commits say about who ran, what it cost, and how it went."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agentos.model import times
+from agentos.model.records import Task
+from agentos.store.repository import Store
+
+_FORMAT = "%ct%x00%(trailers:only,unfold,separator=%x1f)"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One commit, as far as it is about runs; `run` is empty where somebody did something by hand.
+
+    `failure` is the kind of a failed one, `diff` names what was handed in, `commit` the handed-in commit.
+    """
+
+    time: datetime
+    agent: str = ""
+    run: str = ""
+    task: str = ""
+    runner: str = ""
+    model: str = ""
+    tokens: int = 0
+    usd: float = 0.0
+    failure: str = ""
+    commit: str = ""
+    diff: str = ""
+    retry_at: datetime | None = None
+
+
+def of_task(store: Store, task: Task, limit: int = 50) -> list[Run]:
+    """The last commits that changed a task or said something about it, newest first."""
+    return _read(store, [f"-n{limit}"], [task.path, f"board/messages/{task.id}"])
+
+
+def since(store: Store, moment: datetime) -> list[Run]:
+    """The runs that were settled since a moment, newest first."""
+    everything = _read(store, [f"--since={times.stamp(moment)}"], ["board"])
+    return [run for run in everything if run.run]
+
+
+def _read(store: Store, options: list[str], paths: list[str]) -> list[Run]:
+    head = store.refs().head
+    if head is None:
+        return []
+    under = [store.prefix + path for path in paths]
+    out = store.git.run(
+        "log", "-z", *options, f"--format={_FORMAT}", "--end-of-options", head, "--", *under
+    )  # fmt: skip
+    parts = out.decode(errors="replace").split("\0")
+    return [_run(time, text) for time, text in zip(parts[::2], parts[1::2], strict=False)]
+
+
+def _run(time: str, text: str) -> Run:
+    pairs = [line.partition(": ") for line in text.split("\x1f") if ": " in line]
+    said = {key: value for key, _, value in reversed(pairs)}
+    return Run(
+        time=datetime.fromtimestamp(int(time), UTC),
+        agent=said.get("Agent", ""),
+        run=said.get("Run", ""),
+        task=said.get("Run-Task", ""),
+        runner=said.get("Runner", ""),
+        model=said.get("Model", ""),
+        tokens=int(_number(said, "Tokens")),
+        usd=_number(said, "Cost-USD"),
+        failure=said.get("Failure", ""),
+        commit=said.get("Commit", ""),
+        diff=said.get("Diff", ""),
+        retry_at=_moment(said.get("Retry-At", "")),
+    )
+
+
+def _number(said: Mapping[str, str], name: str) -> float:
+    """A trailer as a number; nothing where somebody wrote something else."""
+    try:
+        return max(0.0, float(said.get(name, 0)))
+    except ValueError:
+        return 0.0
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return times.parse(text)
+    except ValueError:
+        return None
