@@ -20,6 +20,7 @@ COMMANDS = {
     "tick": "agentos.cli.tick",
     "board": "agentos.cli.board",
     "log": "agentos.cli.log",
+    "undo": "agentos.cli.undo",
     "task": "agentos.cli.task",
     "agent": "agentos.cli.agent",
     "message": "agentos.cli.message",

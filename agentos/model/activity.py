@@ -16,6 +16,8 @@ from agentos.model.changes import (
 )
 from agentos.model.words import Resolution, Status
 
+UNDID = "undid a change to"
+
 VERBS = {
     "task.created": "created",
     "task.deleted": "deleted",
@@ -32,12 +34,17 @@ VERBS = {
     "task.archived": "archived",
     "task.edited": "edited",
     "task.mended": "mended",
+    "task.undone": UNDID,
+    "message.undone": UNDID,
+    "agent.undone": UNDID,
+    "document.undone": UNDID,
+    "config.undone": UNDID,
     "message.comment": "commented on",
     "message.status_update": "reported on",
     "message.question": "asked about",
     "message.answer": "answered on",
 }
-"""Each event of a task, as the feed says it."""
+"""Each event of a task, and each undoing, as the feed says it."""
 
 MERGED = "board.merged"
 """The event of a commit that only brings two lines of history together."""
@@ -113,9 +120,12 @@ def sentence(events: Sequence[Event]) -> str:
     return ", ".join(parts)
 
 
-def events(changes: Iterable[Change]) -> list[Event]:
-    """What these changes mean, one event a record."""
-    return [event for change in changes for event in _events(change)]
+def events(changes: Iterable[Change], verb: str = "") -> list[Event]:
+    """What these changes mean, one event a record; `verb` instead, where it was something else."""
+    found = [event for change in changes for event in _events(change)]
+    if not verb:
+        return found
+    return list(dict.fromkeys(Event(f"{e.name.partition('.')[0]}.{verb}", e.subject) for e in found))
 
 
 def _events(change: Change) -> list[Event]:

@@ -62,7 +62,7 @@ def _value(key: str, base: Any, ours: Any, theirs: Any) -> tuple[Any, Any]:
     if ours == base:
         return theirs, _ABSENT
     if all(isinstance(side, list) or side is _ABSENT for side in sides):
-        return _set(*([] if side is _ABSENT else side for side in sides)) or _ABSENT, _ABSENT
+        return items(*([] if side is _ABSENT else side for side in sides)) or _ABSENT, _ABSENT
     if _ABSENT in (ours, theirs):
         return (theirs if ours is _ABSENT else ours), _ABSENT
     if key == "status":
@@ -94,8 +94,8 @@ def _follow(status: Any, base: Fields, ours: Fields, theirs: Fields, winner: Fie
     return t if o == b else (winner.get("resolution") or o or t)
 
 
-def _set(base: Sequence[Any], ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
-    """Our list without what they took away, and with what they added at its end."""
+def items(base: Sequence[Any], ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
+    """Lists as sets: our list without what they took away, and with what they added at its end."""
     gone = [item for item in base if item not in theirs]
     kept = [item for item in ours if item not in gone]
     return kept + [item for item in theirs if item not in base and item not in ours]
@@ -104,11 +104,11 @@ def _set(base: Sequence[Any], ours: Sequence[Any], theirs: Sequence[Any]) -> lis
 # Text ---------------------------------------------------------------------------------------------------
 
 
-def text(base: str, ours: str, theirs: str) -> tuple[str, bool]:
+def text(base: str, ours: str, theirs: str, *, fenced: bool = True) -> tuple[str, bool]:
     """Bring their changes to our text, line by line; gives the text, and whether there was a conflict.
 
     A box that one side ticked is ticked. What both inserted at one place is kept, ours first. Lines that both
-    changed differently stay ours, with theirs below in a fenced block (`conflicts.block`).
+    changed differently stay ours, with theirs below in a fenced block (`conflicts.block`) if `fenced`.
     """
     if theirs in (base, ours):
         return ours, False
@@ -123,7 +123,7 @@ def text(base: str, ours: str, theirs: str) -> tuple[str, bool]:
         settled = _settle(base_part, our_part, their_part)
         if settled is None:
             above = _ended(our_part)
-            settled = [*above, *kept.block(merged, above, _ended(their_part))]
+            settled = [*above, *kept.block(merged, above, _ended(their_part))] if fenced else our_part
             is_conflict = True
         merged += settled
     text = "".join(merged)

@@ -106,7 +106,7 @@ class Draft:
         name = ids.resolve(ref, known)
         stuck = next((path for path in self.waiting if PurePosixPath(path).stem == name), None)
         if stuck is not None:
-            self._require_readable(stuck)
+            self.require_readable(stuck)
         return self.board.task(name)
 
     def text(self, path: str) -> bytes:
@@ -122,7 +122,7 @@ class Draft:
 
     def put(self, record: R) -> R:
         """Write the fields in which a record differs from its file, touching only their lines."""
-        self._require_readable(record.path)
+        self.require_readable(record.path)
         return self.follow(record)
 
     def follow(self, record: R) -> R:
@@ -169,7 +169,7 @@ class Draft:
         self.write(path, data)
 
     def remove(self, path: str) -> None:
-        self._require_readable(path)
+        self.require_readable(path)
         self._forget(path)
 
     def _forget(self, path: str) -> None:
@@ -263,7 +263,8 @@ class Draft:
                 snapshot.set(path, self._files.get(path))
         snapshot.at(tree)
 
-    def _require_readable(self, path: str) -> None:
+    def require_readable(self, path: str) -> None:
+        """Raises Invalid where the working copy of a file is a hand edit that can't be read yet."""
         problem = self.waiting.get(path)
         if problem:
             raise Invalid(f"{problem}. Mend the file, then try again.")

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from agentos.model import conflicts, merge
+from agentos.errors import Invalid
+from agentos.model import conflicts, merge, undoing
 from agentos.store import frontmatter
 from agentos.store.fields import Unreadable
 
@@ -62,3 +63,29 @@ def anyhow(path: str, base: bytes | None, ours: bytes, theirs: bytes) -> bytes:
         return merged
     sides = (side.decode(errors="surrogateescape") for side in (base or b"", ours, theirs))
     return merge.text(*sides)[0].encode(errors="surrogateescape")
+
+
+def undone(path: str, after: bytes, now: bytes, before: bytes) -> tuple[bytes, dict[str, Any]]:
+    """The file of now without the step `before` → `after`, and the fields that stay, as they are now.
+
+    Exactly `before` where nothing changed since. `body` is among those that stay where a part of the text was
+    changed again. Raises Invalid where a side can't be read.
+    """
+    if now == after:
+        return before, {}
+    try:
+        pages = [frontmatter.split(path, side) for side in (after, now, before)]
+        changes, kept = undoing.fields(*(page.fields() for page in pages))
+        body, is_kept = undoing.text(*(page.body for page in pages))
+        page = pages[1].with_fields(changes, list(pages[2].fields())) if changes else pages[1]
+    except Unreadable as error:
+        raise Invalid(f"{path}:{error.line}: {error.reason}; only a file that reads can be undone.") from None
+    return dataclasses.replace(page, body=body).data, kept | ({"body": None} if is_kept else {})
+
+
+def fields_of(path: str, data: bytes) -> dict[str, Any]:
+    """A file's fields; none where it can't be read."""
+    try:
+        return frontmatter.split(path, data).fields()
+    except Unreadable:
+        return {}

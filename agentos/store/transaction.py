@@ -72,13 +72,15 @@ def transact(
     subject: str | None = None,
     trailers: Sequence[tuple[str, str]] = (),
     mark: str = "",
+    verb: str = "",
     quiet: float = snapshot.QUIET,
 ) -> Result[T]:
     """Run `decide` on the board as it is under the lock, and commit what it changed as `by`.
 
     Hand edits are adopted first, as a commit of the person's. `decide` may run more than once: when somebody
     moves the branch at the same moment it is asked again on the new head. `subject` replaces the line made
-    from the changes, `mark` is added to it. `quiet` is for how many seconds a hand edit must have been left
+    from the changes, `mark` is added to it; `verb` says of every record what happened, where that is not what
+    its change looks like. `quiet` is for how many seconds a hand edit must have been left
     alone. Raises what `decide` raises, and Conflict while git is busy.
     """
     with board_lock(store.local / "lock") as handle, uncollected():
@@ -90,7 +92,7 @@ def transact(
                 try:
                     with _undisturbed(store, count) as is_held:
                         attempt = _Attempt(store, by, objects, Grip(handle, is_held))
-                        return attempt.run(decide, _Words(subject, mark, tuple(trailers)), quiet)
+                        return attempt.run(decide, _Words(subject, mark, verb, tuple(trailers)), quiet)
                 except refs.Moved:
                     objects.forget()
         finally:
@@ -118,6 +120,7 @@ class _Words:
 
     subject: str | None = None
     mark: str = ""
+    verb: str = ""
     trailers: tuple[tuple[str, str], ...] = ()
 
 
@@ -204,7 +207,7 @@ class _Attempt:
             feed.keep(self.store, head, activities)
             return None, []
         own = diff(draft.arrived, draft.board) if draft.joined else changes
-        happened = said.events(own)
+        happened = said.events(own, words.verb)
         line = (words.subject or said.subject(own)) + words.mark
         if draft.joined and not happened:
             happened = [said.Event(said.MERGED, draft.joined.name)]
