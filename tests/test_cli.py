@@ -579,7 +579,7 @@ def test_the_log_tells_who_did_what(five: Cli, scratch: Scratch) -> None:
     ]  # fmt: skip
     assert lines[0][0] == head(scratch)[:9]
     texts = [each["text"] for each in data(five, "log", "4")]
-    assert texts == ["blocked TASK-004", "created TASK-004"]
+    assert texts == ["blocked: none → no key", "created: Stopped"]
     latest = data(five, "log", "--limit", "1")[0]
     assert latest["commit"] == head(scratch).strip()
     assert latest["time"] == "2026-02-02T10:30:00Z"
@@ -591,7 +591,9 @@ def test_the_log_of_a_task_goes_through_its_archive_and_its_messages(five: Cli) 
     five("message", "add", "5", "Fine.")
     five("task", "archive", "5")
     texts = [each["text"] for each in data(five, "log", "5")]
-    assert texts == ["archived TASK-005", "commented on TASK-005", "completed TASK-005", "created TASK-005"]
+    moved = "moved: board/tasks/TASK-005-over.md → board/archive/00xx/TASK-005-over.md"
+    done = ["status: inbox → done", "resolution: none → completed"]
+    assert texts == [moved, "comment: Fine.", *done, "created: Over"]
 
 
 def test_many_at_once_are_counted_right_in_the_log(cli: Cli, scratch: Scratch) -> None:

@@ -1,13 +1,17 @@
 """History: the board at another time, and who changed which field when."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 from conftest import Cli, Scratch
 
+from agentos.actions import tasks
 from agentos.errors import Usage
 from agentos.model import times
+from agentos.model.activity import Actor
 
+ROBOT = Actor("technical", is_agent=True)
 NOW = datetime(2026, 2, 4, 10, 30, tzinfo=UTC)
 
 
@@ -90,3 +94,127 @@ def test_a_time_follows_the_branch_and_not_what_was_merged_into_it(
     scratch.git("merge", "-q", "--no-ff", "-m", "merged", "side")
     for at, count in (("2026-02-04", 1), ("2026-02-05", 2)):
         assert len(cli("task", "list", "--at", at).out.splitlines()) == count
+
+
+# Who changed what ---------------------------------------------------------------------------------------
+
+
+def told(cli: Cli, *args: str) -> list[tuple[str, str]]:
+    """Who and what, as `agentos log` prints it for a script."""
+    done = cli("log", *args)
+    assert done.code == 0, done.err
+    return [(actor, text) for _, _, actor, text in (line.split("\t") for line in done.out.splitlines())]
+
+
+ONE = "board/tasks/TASK-001-one.md"
+
+
+def test_each_change_of_a_task_is_a_line(cli: Cli, scratch: Scratch) -> None:
+    cli("task", "add", "One", "--check", "true", "--body", "Words.")
+    cli("task", "edit", "1", "--priority", "1", "--add-label", "api", "--add-label", "ui")
+    cli("message", "add", "1", "Which  page?\n\nMore.", "--type", "question")
+    scratch.act(lambda d: tasks.edit(d, "1", {}, remove_from={"labels": ["api"]}), ROBOT)
+    cli("task", "check", "1", "1")
+    scratch.write(ONE, scratch.read(ONE).replace("Words.", "Other words.\nMore.").replace("[x]", "[ ]"))
+    cli("task", "move", "1", "done")
+    assert told(cli, "1") == [
+        ("ada-lovelace", "status: inbox → done"),
+        ("ada-lovelace", "resolution: none → completed"),
+        ("ada-lovelace", "cleared: `true` passes"),
+        ("ada-lovelace", "text: +2 −1"),
+        ("ada-lovelace", "ticked: `true` passes"),
+        ("agent:technical:main", "labels: −api"),
+        ("ada-lovelace", "question: Which page?"),
+        ("ada-lovelace", "priority: 3 → 1"),
+        ("ada-lovelace", "labels: +api +ui"),
+        ("ada-lovelace", "created: One"),
+    ]
+    assert told(cli, "1", "--limit", "2") == told(cli, "1")[:2]
+    assert told(cli, "1", "--at", "HEAD~1")[0][1] == "cleared: `true` passes"
+    line = json.loads(cli("log", "1", "--json", "--limit", "1").out)[0]
+    assert line == {
+        "commit": scratch.git("rev-parse", "HEAD").strip(),
+        "time": "2026-02-02T10:30:00Z",
+        "actor": "ada-lovelace",
+        "path": ONE,
+        "what": "field",
+        "name": "status",
+        "old": "inbox",
+        "new": "done",
+        "text": "status: inbox → done",
+        "subject": "TASK-001-one: inbox → done",
+    }
+
+
+def test_a_task_is_followed_through_its_names_and_the_archive(cli: Cli, scratch: Scratch) -> None:
+    cli("task", "add", "One")
+    cli("message", "add", "1", "Early.")
+    scratch.git("mv", ONE, "board/tasks/TASK-001-uno.md")
+    scratch.git("mv", "board/messages/TASK-001-one", "board/messages/TASK-001-uno")
+    scratch.write("board/tasks/TASK-001-uno.md", scratch.read("board/tasks/TASK-001-uno.md") + "More.\n")
+    scratch.git("commit", "-qam", "Call it uno")
+    cli("message", "add", "1", "Late.")
+    cli("task", "move", "1", "done")
+    cli("task", "archive", "1")
+    assert [text for _, text in told(cli, "uno")] == [
+        "moved: board/tasks/TASK-001-uno.md → board/archive/00xx/TASK-001-uno.md",
+        "status: inbox → done",
+        "resolution: none → completed",
+        "comment: Late.",
+        "moved: board/tasks/TASK-001-one.md → board/tasks/TASK-001-uno.md",
+        "text: +1",
+        "comment: Early.",
+        "created: One",
+    ]
+
+
+def test_agents_and_documents_have_a_log_and_what_is_gone_as_well(cli: Cli, scratch: Scratch) -> None:
+    cli("agent", "pause", "qa")
+    assert told(cli, "qa")[0] == ("ada-lovelace", "agentos.paused: none → true")
+    assert told(cli, "qa")[-1][1] == "created: qa"
+    page = "docs/plan.md"
+    scratch.write(page, "---\ntitle: Plan\ntype: research\n---\n")
+    cli("task", "add", "One")
+    scratch.write(page, "---\ntitle: The plan\ntype: research\n---\n")
+    cli("task", "add", "Two")
+    assert [text for _, text in told(cli, page)] == ["title: Plan → The plan", "created: Plan"]
+    cli("agent", "remove", "qa")
+    assert told(cli, "agents/qa.md")[0][1] == "removed: qa"
+    scratch.git("rm", "-q", "board/tasks/TASK-002-two.md")
+    scratch.git("commit", "-qm", "gone")
+    assert told(cli, "TASK-002-two")[0] == ("Ada Lovelace", "removed: Two")
+    for name in ("TASK-009-none", "nobody", "docs/none.md", "../x", "--all"):
+        assert cli("log", "--", name).code == 3, name
+
+
+def test_plain_commits_broken_files_and_merges_have_their_lines(cli: Cli, scratch: Scratch) -> None:
+    def commit(old: str, new: str) -> None:
+        scratch.write(ONE, scratch.read(ONE).replace(old, new))
+        scratch.git("commit", "-qam", "By git")
+
+    cli("task", "add", "One")
+    commit("priority: 3", "priority: [")
+    commit("priority: [", "priority:  2  # soon")
+    commit("  # soon", "")
+    scratch.git("checkout", "-q", "-b", "side")
+    commit("title: One", "title: Side")
+    scratch.git("checkout", "-q", "main")
+    commit("priority:  2", "priority:  4")
+    scratch.git("merge", "-q", "--no-commit", "side")
+    commit("title: Side", "title: Merged")
+    assert [text for _, text in told(cli, "1")] == [
+        "title: One → Merged",
+        "priority: 2 → 4",
+        "title: One → Side",
+        "file: the same, written differently",
+        "file: can be read again",
+        "file: could not be read",
+        "created: One",
+    ]
+
+
+def test_hostile_text_stays_on_its_line(cli: Cli, scratch: Scratch) -> None:
+    cli("task", "add", "One")
+    cli("message", "add", "1", "\x1b[31mred\tand\x01")
+    done = cli("log", "1")
+    assert "\x1b" not in done.out and len(done.out.splitlines()[0].split("\t")) == 4

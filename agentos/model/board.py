@@ -132,6 +132,21 @@ class Board:
         """The agent that `ref` means. Raises NotFound or Usage."""
         return self.agents[ids.resolve(ref, self.agents.rows.keys(), "agent")]
 
+    def record(self, ref: str) -> Record:
+        """The task, agent or document that `ref` means. Raises NotFound, Usage or Invalid."""
+        if ref in self.agents:
+            return self.agents[ref]
+        if "/" in ref:
+            return self.documents[ids.resolve(ref, self.documents, "doc")]
+        if self._is_part(ref, self.tasks.rows.keys() | self.held) or not self._is_part(ref, self.agents):
+            return self.task(ref)
+        return self.agent(ref)
+
+    @staticmethod
+    def _is_part(ref: str, names: Iterable[str]) -> bool:
+        """Whether `ref` means at least one of these names."""
+        return ref.isdigit() or any(ref.strip().lower() in name.lower() for name in names)
+
     @cached_property
     def open_tasks(self) -> tuple[Task, ...]:
         """Every task that is not done, by name."""

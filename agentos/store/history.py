@@ -1,22 +1,23 @@
 """History: activities, read from commits and their trailers; nothing is stored a second time."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from agentos.model import activity
 from agentos.model.activity import Activity, Event
 from agentos.model.changes import diff
-from agentos.model.words import kind_of
+from agentos.model.words import kind_of, task_number
 from agentos.store import codec
 from agentos.store.cache import File
 from agentos.store.git import Git
 from agentos.store.objects import EXECUTABLE, FILE, ZERO_MODE, Objects
 from agentos.store.snapshot import FOLDERS, assemble
 
-_FIELDS = "%H%x00%P%x00%ct%x00%an%x00%s%x00%(trailers:only,unfold,separator=%x1f)"
+FIELDS = "%H%x00%P%x00%ct%x00%an%x00%s%x00%(trailers:only,unfold,separator=%x1f)"
 
 
 def feed(
@@ -29,14 +30,14 @@ def feed(
     """
     under = list(paths) or [prefix + folder for folder in FOLDERS]
     out = git.run(
-        "log", "-z", f"-n{limit}", f"--format={_FIELDS}",
+        "log", "-z", f"-n{limit}", f"--format={FIELDS}",
         "--invert-grep", f"--grep=^Event: {activity.MERGED} ", "--end-of-options", *starts, "--", *under,
     )  # fmt: skip
     found = []
     for row in _rows(out):
-        told = _told(row)
-        events = told.events or tuple(_described(git, objects, prefix, told.commit, row[1].split()))
-        found.append(replace(told, events=events))
+        said = told(row)
+        events = said.events or tuple(_described(git, objects, prefix, said.commit, row[1].split()))
+        found.append(replace(said, events=events))
     return found
 
 
@@ -76,14 +77,14 @@ def versions(git: Git, start: str, path: str, most: int = 200) -> set[str]:
 
 def since(git: Git, old: str, new: str) -> list[Activity]:
     """The commits after `old` up to `new`, newest first, as their trailers tell them."""
-    out = git.run("log", "-z", f"--format={_FIELDS}", "--end-of-options", f"{old}..{new}", "--")
-    return [_told(row) for row in _rows(out)]
+    out = git.run("log", "-z", f"--format={FIELDS}", "--end-of-options", f"{old}..{new}", "--")
+    return [told(row) for row in _rows(out)]
 
 
 def one(git: Git, commit: str) -> Activity:
     """What one commit says of itself."""
-    out = git.run("log", "-z", "-n1", f"--format={_FIELDS}", "--end-of-options", commit, "--")
-    return _told(_rows(out)[0])
+    out = git.run("log", "-z", "-n1", f"--format={FIELDS}", "--end-of-options", commit, "--")
+    return told(_rows(out)[0])
 
 
 def _rows(out: bytes) -> list[list[str]]:
@@ -91,8 +92,8 @@ def _rows(out: bytes) -> list[list[str]]:
     return [parts[i : i + 6] for i in range(0, len(parts) - 5, 6)]
 
 
-def _told(row: Sequence[str]) -> Activity:
-    """What a commit says of itself."""
+def told(row: Sequence[str]) -> Activity:
+    """What a commit says of itself, from the six fields of `FIELDS`."""
     commit, _, time, author, subject, text = row
     pairs = [line.partition(": ") for line in text.split("\x1f") if ": " in line]
     trailers = tuple((key, value) for key, _, value in pairs)
@@ -138,6 +139,53 @@ def touched(git: Git, prefix: str, commit: str, parents: Sequence[str], *folders
             new if new_mode != ZERO_MODE else None,
             {old_mode, new_mode} <= {ZERO_MODE, FILE.decode(), EXECUTABLE.decode()},
         )
+
+
+class Blob(NamedTuple):
+    """A file on one side of a commit."""
+
+    path: str
+    oid: str
+
+
+def paired(touched: Iterable[Touched]) -> Iterator[tuple[Blob | None, Blob | None]]:
+    """Each file before and after a commit; what went at one path and came at another is one that moved.
+
+    That is what has the same name in another folder, a task with the same number, or the same bytes.
+    """
+    gone: list[Blob] = []
+    came: list[Blob] = []
+    for path, old, new, _ in touched:
+        if old and new:
+            yield Blob(path, old), Blob(path, new)
+        elif old:
+            gone.append(Blob(path, old))
+        elif new:
+            came.append(Blob(path, new))
+    pairs: dict[Blob, Blob] = {}
+    for key in (_by_name, _by_number, _by_bytes):
+        left = {key(blob): blob for blob in reversed(gone)}
+        for blob in came:
+            before = left.pop(key(blob), None) if blob not in pairs else None
+            if before is not None and (kind := kind_of(blob.path)) and kind == kind_of(before.path):
+                pairs[blob] = before
+                gone.remove(before)
+    yield from ((pairs.get(blob), blob) for blob in came)
+    yield from ((blob, None) for blob in gone)
+
+
+def _by_name(blob: Blob) -> str:
+    return blob.path.rpartition("/")[2]
+
+
+def _by_number(blob: Blob) -> object:
+    """The task's number; of anything else its path, which no other has."""
+    number = task_number(PurePosixPath(blob.path).stem) if kind_of(blob.path) == "task" else None
+    return blob.path if number is None else number
+
+
+def _by_bytes(blob: Blob) -> str:
+    return blob.oid
 
 
 def _described(git: Git, objects: Objects, prefix: str, commit: str, parents: Sequence[str]) -> list[Event]:
