@@ -78,9 +78,9 @@ def _newer(store: Store, draft: Draft, one: str, other: str) -> str | None:
     head = str(draft.refs.head)
     if first == second:
         return one
-    if second in history.versions(store.git, head, store.prefix + one):
+    if second in history.blobs(store.git, head, store.prefix + one):
         return one
-    return other if first in history.versions(store.git, head, store.prefix + other) else None
+    return other if first in history.blobs(store.git, head, store.prefix + other) else None
 
 
 def _place(one: str, other: str, data: bytes) -> str:

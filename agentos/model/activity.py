@@ -13,6 +13,7 @@ from agentos.model.changes import (
     TaskChanged,
     TaskCreated,
     TaskDeleted,
+    TaskRenamed,
 )
 from agentos.model.words import Resolution, Status
 
@@ -32,6 +33,7 @@ VERBS = {
     "task.blocked": "blocked",
     "task.unblocked": "unblocked",
     "task.archived": "archived",
+    "task.renamed": "renamed",
     "task.edited": "edited",
     "task.mended": "mended",
     "task.undone": UNDID,
@@ -134,6 +136,8 @@ def _events(change: Change) -> list[Event]:
             return [Event("task.created", task.id)]
         case TaskDeleted(task):
             return [Event("task.deleted", task.id)]
+        case TaskRenamed(_, task):
+            return [Event("task.renamed", task.id)]
         case TaskChanged():
             return [Event(_task_event(change), change.after.id)]
         case MessageAdded(message):
@@ -173,6 +177,9 @@ def subject(changes: Sequence[Change]) -> str:
     if not changes:
         return "WORKING.md: rendered"
     rest = len(changes) - 1
+    renamed = [change for change in changes if isinstance(change, TaskRenamed)]
+    if len(renamed) == 1 and rest:
+        return f"{_one_line(renamed[0])}, and what names it"
     if rest <= 1:
         more = f", and {_one_line(changes[1])}" if rest else ""
         return _one_line(changes[0]) + more
@@ -191,6 +198,8 @@ def _one_line(change: Change) -> str:
             return f"{task.id}: created"
         case TaskDeleted(task):
             return f"{task.id}: deleted"
+        case TaskRenamed(before, after):
+            return f"{after.id}: renamed from {before.id}"
         case TaskChanged(before, after, fields):
             return f"{after.id}: {_what(before, after, fields)}"
         case MessageAdded(message):

@@ -1,11 +1,12 @@
 """Changes: the typed difference between two boards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from agentos.model.board import Board, Table
 from agentos.model.records import Message, Task
+from agentos.model.renames import moved_messages, renamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,14 @@ class TaskChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskRenamed:
+    """One task under its old name and under its new one."""
+
+    before: Task
+    after: Task
+
+
+@dataclass(frozen=True, slots=True)
 class MessageAdded:
     message: Message
 
@@ -41,7 +50,7 @@ class RecordChanged:
     how: str
 
 
-Change = TaskCreated | TaskDeleted | TaskChanged | MessageAdded | RecordChanged
+Change = TaskCreated | TaskDeleted | TaskChanged | TaskRenamed | MessageAdded | RecordChanged
 
 
 def differing(before: Table[Any], after: Table[Any]) -> list[str]:
@@ -55,11 +64,15 @@ def differing(before: Table[Any], after: Table[Any]) -> list[str]:
 
 def diff(before: Board, after: Board) -> list[Change]:
     """What has changed from one board to another, tasks first."""
-    return [*_tasks(before, after), *_others(before, after)]
+    names = renamed(before, after)
+    return [*_tasks(before, after, names), *_others(before, after, names)]
 
 
-def _tasks(before: Board, after: Board) -> Iterator[Change]:
-    for name in differing(before.tasks, after.tasks):
+def _tasks(before: Board, after: Board, names: Mapping[str, str]) -> Iterator[Change]:
+    for name, fresh in names.items():
+        yield TaskRenamed(before.tasks[name], after.tasks[fresh])
+    known = {*names, *names.values()}
+    for name in (name for name in differing(before.tasks, after.tasks) if name not in known):
         if name not in before.tasks and name in before.held:
             yield RecordChanged("task", name, "mended")
         elif name not in before.tasks:
@@ -81,13 +94,15 @@ def changed_fields(old: Task, new: Task) -> tuple[str, ...]:
     return tuple(names or ["body"])
 
 
-def _others(before: Board, after: Board) -> Iterator[Change]:
+def _others(before: Board, after: Board, names: Mapping[str, str]) -> Iterator[Change]:
+    moved = moved_messages(before.messages.rows, names) if names else {}
+    known = {*moved, *moved.values()}
     for kind, old, new in (
         ("message", before.messages, after.messages),
         ("agent", before.agents, after.agents),
         ("document", before.documents, after.documents),
     ):
-        for name in differing(old, new):
+        for name in (name for name in differing(old, new) if name not in known):
             if kind == "message" and name not in old:
                 yield MessageAdded(after.messages[name])
             else:

@@ -69,11 +69,10 @@ def _run(store: Store, work: Assignment, claim: Claim) -> Beat:
     by = Actor(agent.name, is_agent=True)
 
     def settle(draft: Draft) -> None:
-        claims.require(draft, claim)
-        current = draft.task(work.task)
+        current = draft.task(claims.require(draft, claim))
         if is_still_due(current, work):
-            settling.apply(draft, work.task, proposed, agent, is_review=work.is_review)
-        draft.release(claim.task)
+            settling.apply(draft, current.id, proposed, agent, is_review=work.is_review)
+        draft.release(current.id)
 
     trailers = [("Run", claim.run), ("Runner", str(agent.agentos.runner))]
     mark = " (simulated)" if proposed.is_simulated else ""

@@ -4,14 +4,17 @@ import dataclasses
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from agentos.model.board import Problem, duplicates
+from agentos.model import ids, renames
+from agentos.model.board import Board, Problem, duplicates
 from agentos.model.records import Config
 from agentos.model.words import kind_of, task_number
-from agentos.store import codec, frontmatter, index
+from agentos.store import bases, codec, exchange, frontmatter, index, names, origins
 from agentos.store.cache import Snapshot
 from agentos.store.draft import Draft
+from agentos.store.healing import Reverted
+from agentos.store.names import Gone
 from agentos.store.objects import Objects
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
@@ -26,7 +29,7 @@ LONGEST_WAIT = 2.0
 def settled(
     store: Store, now: Refs, found: Snapshot, objects: Objects, quiet: float = QUIET
 ) -> list[HandEdit]:
-    """The hand edits that have been left alone for `quiet` seconds.
+    """The hand edits that have been left alone for `quiet` seconds, and that nobody is writing.
 
     A file that is gone must be gone at two looks: an editor that saves by rename has none for an instant.
     """
@@ -36,22 +39,32 @@ def settled(
     while True:
         edits = store.hand_edits(now, found, objects)
         missing = {edit.path for edit in edits if edit.row is None}
-        moving = {
-            edit.path for edit in edits if edit.row is not None and 0 <= time.time() - edit.mtime < quiet
-        }
-        moving |= missing if gone is None else missing - gone
+        moving = missing if gone is None else missing - gone
+        if root := store.root(now):
+            moving = moving | {edit.path for edit in edits if edit.row and _is_moving(root, edit, quiet)}
         if not moving or time.monotonic() > until or quiet > LONGEST_WAIT:
             return [edit for edit in edits if edit.path not in moving]
         gone = missing
         time.sleep(QUIET)
 
 
-def waiting(found: Snapshot, edits: Sequence[HandEdit]) -> dict[str, Problem]:
+def _is_moving(root: Path, edit: HandEdit, quiet: float) -> bool:
+    """Whether a file was written just now, or since it was read, or is open for writing."""
+    file = root / edit.path
+    try:
+        is_read = file.lstat().st_mtime_ns / 1e9 == edit.mtime
+    except FileNotFoundError:
+        return True
+    return not is_read or 0 <= time.time() - edit.mtime < quiet or exchange.has_writer(file)
+
+
+def waiting(found: Snapshot, edits: Sequence[HandEdit], gone: Mapping[str, Gone]) -> dict[str, Problem]:
     """The edits that can't be read, by path: they wait, untouched, until they are mended.
 
-    A new file that would share a name with another waits as well, and so does that other.
+    A new file that would share a name with another waits as well, and so does that other; but not one that
+    is saved again under the name that the other had (`gone`).
     """
-    held = {path: Problem(path, 1, reason) for path, reason in _twins(found, edits)}
+    held = {path: Problem(path, 1, reason) for path, reason in _twins(found, edits, gone)}
     for edit in edits:
         if edit.row is None or edit.row.kind is None:
             continue
@@ -61,9 +74,10 @@ def waiting(found: Snapshot, edits: Sequence[HandEdit]) -> dict[str, Problem]:
     return held
 
 
-def _twins(found: Snapshot, edits: Sequence[HandEdit]) -> Iterator[tuple[str, str]]:
+def _twins(found: Snapshot, edits: Sequence[HandEdit], old: Mapping[str, Gone]) -> Iterator[tuple[str, str]]:
     """New files whose name another has, in another case or in another folder, and those others."""
     fresh = [edit.path for edit in edits if edit.path not in found.files and edit.data is not None]
+    fresh = [path for path in fresh if path not in old]
     if not fresh:
         return
     gone = {edit.path for edit in edits if edit.data is None}
@@ -115,14 +129,36 @@ def adoptable(
     ]
 
 
-def apply(draft: Draft, edits: Sequence[HandEdit], bases: Mapping[str, str | None], prefix: str) -> None:
-    """Put the edits into a draft; one that did not come from the head is merged from where it did."""
-    for edit in edits:
-        draft.adopt(edit.path, edit.data, bases.get(prefix + edit.path, ...))
+def apply(
+    store: Store, draft: Draft, edits: Sequence[HandEdit], objects: Objects, gone: Mapping[str, Gone]
+) -> list[str]:
+    """Put the edits into a draft; one that did not come from the head is merged from where it did.
+
+    Gives what was decided of those that history had to tell, in words.
+    """
+    known, said = bases.load(store.local), []
+    for path, data in ((edit.path, edit.data) for edit in edits):
+        head, base = draft.blob_before(path), known.get(store.prefix + path, ...)
+        was = names.follow(gone, path) if data is not None and head is None else None
+        if was and data is not None and draft.has(was.path) and names.is_again(data, objects.blob(was.blob)):
+            draft.adopt_again(path, was.path, data, was.blob)
+            continue
+        if base is ... and data is not None and head is not None and draft.refs.head:
+            origin = origins.find(store.git, objects, draft.refs.head, store.prefix, path, head, data)
+            said += [origin.said(path)] if origin else []
+            base = origin.blob if origin and not origin.is_return else ...
+        draft.adopt(path, data, base)
+    return said
 
 
-def number(draft: Draft) -> None:
-    """Give each task file under a plain name its number and slug.
+def heal(draft: Draft, reverted: Sequence[Reverted], objects: Objects) -> None:
+    """Set files again to what our commits had made of them."""
+    for path, blob, _, _ in reverted:
+        draft.adopt(path, objects.blob(blob) if blob else None)
+
+
+def number(draft: Draft, before: Board) -> None:
+    """Give each task file under a plain name its number and slug; one that had a number keeps it.
 
     Its text stays; a title that only the file's name said is written down, since the name goes.
     """
@@ -135,8 +171,12 @@ def number(draft: Draft) -> None:
         page = frontmatter.split(task.path, data)
         if "title" not in page.fields() and not re.search(r"^#{1,6}[ \t]", page.body, re.MULTILINE):
             data = codec.edit(task.path, data, {"title": task.title})
-        draft.remove(task.path)
-        draft.write(f"board/tasks/{draft.next_task(task.title)}.md", data)
+        was = renames.unnumbered(before, draft.board, name)
+        if was and was.number is not None:
+            fresh = ids.task_id(was.number, ids.slugify(name, fallback=draft.token()))
+        else:
+            fresh = draft.next_task(task.title)
+        draft.rename(task.path, f"board/tasks/{fresh}.md", data)
 
 
 def locate(problem: Problem, data: bytes) -> Problem:

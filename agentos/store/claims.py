@@ -77,10 +77,13 @@ def renew(store: Store, claim: Claim, expires: datetime) -> Claim:
     return longer
 
 
-def require(draft: Draft, claim: Claim) -> None:
-    """The fence: raises Gone where the claim is, or another run has it."""
-    if draft.claim(claim.task).run != claim.run:
+def require(draft: Draft, claim: Claim) -> str:
+    """The fence: the task as it is called now. Raises Gone where the claim is, or another run has it."""
+    names = (claim.task, *draft.refs.claims)
+    task = next((name for name in names if draft.claim(name).run == claim.run), None)
+    if task is None:
         raise Gone(f"The claim on {claim.task} is gone; run {claim.run} settles nothing.")
+    return task
 
 
 def expired(store: Store, now: datetime) -> list[Claim]:

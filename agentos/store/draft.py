@@ -51,6 +51,8 @@ class Draft:
         """The new bytes of each file that differs, None for a removed one."""
         self.found: dict[str, str | None] = {}
         """What the working copy of a file is where it is not what the head has: a hand edit's blob."""
+        self.renamed: dict[str, tuple[str, str]] = {}
+        """Where each file that got another name went, and the blob it was under the old one."""
         self.moves: list[Move] = []
         """Refs to move in the same step as the branch."""
         self.joined: Joined | None = None
@@ -168,6 +170,16 @@ class Draft:
             data = merging.readable(path, root, data, self.text(path)) or data
         self.write(path, data)
 
+    def adopt_again(self, old: str, path: str, data: bytes, base: str) -> None:
+        """Take a save under the old name of a file that is at `path` now; `base` is the blob it was then."""
+        self.found[old] = self.objects.write("blob", data)
+        self.written[old] = None
+        self.renamed[old] = (path, base)
+        now = self.text(path)
+        merged = merging.readable(path, self.objects.blob(base), data, now)
+        if merged is not None and merged != now:
+            self.write(path, merged)
+
     def remove(self, path: str) -> None:
         self.require_readable(path)
         self._forget(path)
@@ -184,11 +196,16 @@ class Draft:
             self._files[path] = file
         self._board = with_file(self._board, path, file) or self._assemble(self.refs.head, self._files)
 
-    def rename(self, old: str, new: str) -> None:
-        """Move a file as it is."""
-        data = self.text(old)
+    def rename(self, old: str, new: str, data: bytes | None = None) -> None:
+        """Move a file as it is, or with these bytes."""
+        before = self.text(old)
+        self.renamed[old] = (new, self.blob_id(before))
         self.remove(old)
-        self.write(new, data)
+        self.write(new, before if data is None else data)
+
+    def move_file(self, old: str, new: str, blob: str) -> None:
+        """Move a file that is no record."""
+        self.written |= {old: None, new: self.objects.blob(blob)}
 
     def join(self, joined: Joined, prefix: str) -> None:
         """Take the outcome of a merge as the ground on which everything else is written.

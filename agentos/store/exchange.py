@@ -2,8 +2,11 @@
 
 import contextlib
 import ctypes
+import errno
+import fcntl
 import os
 import secrets
+import signal
 import stat
 import sys
 from collections.abc import Callable
@@ -76,12 +79,13 @@ def _swap(file: Path, expected: T, make: Callable[[Path], None], seen: Callable[
             except FileExistsError:
                 raise Surprise from None
             return
-        if seen(file) != expected:
+        if seen(file) != expected or has_writer(file):
             raise Surprise
         if not _exchange(fresh, file):
             fresh.replace(file)
             return
-        if seen(fresh) != expected:
+        is_open = has_writer(fresh)
+        if is_open or seen(fresh) != expected:
             _exchange(fresh, file)
             raise Surprise
     finally:
@@ -94,7 +98,8 @@ def _remove(file: Path, expected: T, seen: Callable[[Path], T]) -> None:
         file.rename(aside)
     except FileNotFoundError:
         return
-    if seen(aside) != expected:
+    is_open = has_writer(aside)
+    if is_open or seen(aside) != expected:
         os.link(aside, file, follow_symlinks=False)
         aside.unlink()
         raise Surprise
@@ -141,6 +146,29 @@ def look(file: Path) -> Shape | None:
     except Surprise:
         return Shape("", b"")
     return None if data is None else Shape((EXECUTABLE if mode & stat.S_IXUSR else FILE).decode(), data)
+
+
+def has_writer(file: Path) -> bool:
+    """Whether some process has the file open for writing, so that more may come; False where nobody can tell.
+
+    Linux gives a read lease only on a file that nobody writes (fcntl(2), F_SETLEASE). It is given back at
+    once; who breaks it in that instant sends a signal that is ignored by default.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN
+    finally:
+        os.close(handle)
+    return False
 
 
 def _exchange(one: Path, other: Path) -> bool:

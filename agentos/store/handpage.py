@@ -20,6 +20,9 @@ from agentos.store.snapshot import QUIET
 VERSIONS = 200
 """How many versions of the page are looked through for the one that an editor's buffer came from."""
 
+MOST_OLDER = 5
+"""Versions older than the one looked for, after which it is given up: a commit that raced brings one back."""
+
 
 @dataclass(frozen=True, slots=True)
 class HandPage:
@@ -46,6 +49,8 @@ def find(store: Store, now: Refs, objects: Objects) -> HandPage | None:
         time.sleep(QUIET)
         if exchange.read(file) != data:
             return None
+    if exchange.has_writer(file):
+        return None
     edited = reading.parse(data.decode(errors="replace"))
     git = store.git_at(now.worktree) if now.worktree else store.git
     if _is_staged(git, store, committed):
@@ -65,13 +70,15 @@ def _base(store: Store, now: Refs, objects: Objects, updated: datetime | None) -
         return None
     path = store.prefix + working.PATH
     out = store.git.run("log", f"-n{VERSIONS}", "--format=%H", "--end-of-options", now.head, "--", path)
+    older = 0
     for commit in out.decode().split():
         blob = objects.find(commit, path)
         sheet = reading.parse(objects.blob(blob).decode(errors="replace")) if blob else None
         if sheet is not None and sheet.updated == updated:
             return sheet
-        if sheet is not None and sheet.updated is not None and sheet.updated < updated:
-            return None
+        older += sheet is not None and sheet.updated is not None and sheet.updated < updated
+        if older > MOST_OLDER:
+            break
     return None
 
 
@@ -84,10 +91,15 @@ def put_back(store: Store, now: Refs, objects: Objects, page: HandPage) -> None:
             exchange.put(root / working.PATH, page.data, objects.blob(blob))
 
 
-def apply(draft: Draft, page: HandPage) -> list[str]:
-    """Do what the page says; gives what was refused, in words. The page itself is rendered anew."""
+def found(draft: Draft, page: HandPage) -> None:
+    """Note what the working copy of the page is, so that rendering it anew overwrites nothing else."""
     draft.found[working.PATH] = draft.blob_id(page.data)
     draft.keep(page.data)
+
+
+def apply(draft: Draft, page: HandPage) -> list[str]:
+    """Do what the page says; gives what was refused, in words. The page itself is rendered anew."""
+    found(draft, page)
     if page.base is None:
         return ["WORKING.md names no version of itself that is in history; its edits were put back."]
     wanted = reading.edits(draft.board, page.base, page.edited)

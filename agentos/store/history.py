@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from agentos.model import activity
-from agentos.model.activity import Activity, Event
+from agentos.model.activity import Activity, Actor, Event
 from agentos.model.changes import diff
 from agentos.model.words import kind_of, task_number
 from agentos.store import codec
@@ -41,6 +41,35 @@ def feed(
     return found
 
 
+class Version(NamedTuple):
+    """One commit that changed a file: its blob before and after (None: no file), and what the commit says."""
+
+    commit: str
+    seconds: int
+    message: str
+    before: str | None
+    after: str | None
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who did it, if it was AgentOS that wrote the commit."""
+        found = re.search(r"^(Agent|Person): (\S+)$", self.message, re.MULTILINE)
+        return Actor(found[2], found[1] == "Agent") if found else None
+
+
+def versions(git: Git, start: str, path: str, limit: int) -> list[Version]:
+    """The last versions of one file up to `start`, newest first; `path` is from the repository's top."""
+    shape = ("--raw", "--no-abbrev", "--no-renames", "--format=%x00%H%x00%ct%x00%B%x00")
+    out = git.run("log", f"-n{limit}", *shape, "--end-of-options", start, "--", path)
+    parts = iter(out.decode(errors="replace").split("\0")[1:])
+    found = []
+    for commit, seconds, message, raw in zip(parts, parts, parts, parts, strict=True):
+        if line := re.search(r"^:\d+ \d+ (\w+) (\w+) ", raw, re.MULTILINE):
+            before, after = (None if set(oid) == {"0"} else oid for oid in line.groups())
+            found.append(Version(commit, int(seconds), message, before, after))
+    return found
+
+
 def updated(git: Git, start: str, prefix: str, paths: Sequence[str]) -> dict[str, datetime]:
     """When each of these files was last changed, from one walk that ends when all are found."""
     missing = {prefix + path for path in paths}
@@ -66,7 +95,7 @@ def updated(git: Git, start: str, prefix: str, paths: Sequence[str]) -> dict[str
     return found
 
 
-def versions(git: Git, start: str, path: str, most: int = 200) -> set[str]:
+def blobs(git: Git, start: str, path: str, most: int = 200) -> set[str]:
     """The blobs that a file has had, as far as its last `most` commits tell."""
     out = git.run(
         "log", "-z", "-m", "--full-history", "--raw", "--no-abbrev", "--no-renames", "--format=", f"-n{most}",

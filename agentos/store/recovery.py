@@ -1,6 +1,7 @@
 """Recovery: what a transaction does to files after its ref has moved, and finishing it for one that died."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from agentos.store.repository import Store
 
 
-TRIES = 20
-"""How often a file that is being saved at this very moment is tried again."""
+TRIES, PAUSE = 20, 0.005
+"""How often a file that is being saved at this very moment is tried again, and after how many seconds."""
 
 
 def bring_files(store: "Store", top: Path, paths: Paths, objects: Objects) -> list[str]:
@@ -67,7 +68,7 @@ def _bring(top: Path, path: str, blobs: Blobs, objects: Objects) -> bool:
             exchange.put(top / path, now, wanted)
             return True
         except exchange.Surprise:
-            continue
+            time.sleep(PAUSE)
     return False
 
 

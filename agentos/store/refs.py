@@ -15,6 +15,7 @@ from agentos.store import strays
 from agentos.store.git import Git, GitFailed
 
 CLAIMS = "refs/agentos/claims/"
+TASK_BRANCHES = "refs/heads/agentos/"
 
 
 class Moved(Conflict):

@@ -10,28 +10,31 @@ from typing import Generic, TypeVar
 
 from agentos.errors import Conflict
 from agentos.model import activity as said
-from agentos.model import working
+from agentos.model import renames, working
 from agentos.model.activity import Activity, Actor
 from agentos.model.board import Board, Problem
 from agentos.model.changes import Change, diff
 from agentos.model.consequences import consequences
 from agentos.store import (
     adoption,
-    bases,
     feed,
     handpage,
+    healing,
     index,
     mending,
+    names,
     page,
     publication,
     recovery,
     refs,
+    renaming,
     snapshot,
     worktree,
 )
 from agentos.store.cache import Snapshot, uncollected
 from agentos.store.draft import Draft
 from agentos.store.lock import board_lock
+from agentos.store.names import Gone
 from agentos.store.objects import Objects
 from agentos.store.publication import Grip
 from agentos.store.refs import Refs
@@ -147,10 +150,14 @@ class _Attempt:
             worktree.require_quiet(store.git_at(now.worktree).git_dir)
         found = snapshot.read(store.git, self.objects, now.tree, store.prefix, store.local / "cache")
         edits = adoption.settled(store, now, found, self.objects, quiet)
-        waiting = adoption.waiting(found, edits)
+        gone = names.load(store.local, self._moment())
+        waiting = adoption.waiting(found, edits, gone)
         adopted: list[Change] = []
         if adoption.is_on(found):
-            adopted = self._adopt(now, found, edits, waiting)
+            if edits and self._heal(now, found, edits, waiting):
+                now = store.refs()
+                edits = adoption.settled(store, now, found, self.objects, quiet)
+            adopted = self._adopt(now, found, edits, waiting, gone)
             now = store.refs() if adopted else now
         draft = Draft(found.files, now, self.objects, self.by, self._moment(), waiting)
         value = decide(draft)
@@ -158,8 +165,35 @@ class _Attempt:
         found.save(store.local / "cache")
         return Result(value, commit, tuple(changes), tuple(adopted), tuple(self.notes))
 
-    def _adopt(
+    def _heal(
         self, now: Refs, found: Snapshot, edits: Sequence[HandEdit], waiting: Mapping[str, Problem]
+    ) -> bool:
+        """Commit anew what a person's racing `git commit` turned back; gives whether there was anything."""
+        store = self.store
+        if now.head is None or feed.is_known(store, now.head):
+            return False
+        files = [(edit.path, edit.data) for edit in edits if edit.path not in waiting]
+        reverted = healing.find(store.git, self.objects, now.head, store.prefix, files)
+        if not reverted:
+            return False
+        draft = Draft(found.files, now, self.objects, reverted[0].by, self._moment(), waiting)
+        adoption.heal(draft, reverted, self.objects)
+        written = handpage.find(store, now, self.objects)
+        if written is not None and written.edited == written.base:
+            handpage.found(draft, written)
+        trailers = tuple(("Heals", commit) for commit in dict.fromkeys(each.ours for each in reverted))
+        commit, _ = self._commit(draft, _Words(mark=" (again)", trailers=trailers), found)
+        paths = ", ".join(each.path for each in reverted)
+        self.notes.append(f"{paths}: a git commit at the same moment had turned this back; it stands again.")
+        return commit is not None
+
+    def _adopt(
+        self,
+        now: Refs,
+        found: Snapshot,
+        edits: Sequence[HandEdit],
+        waiting: Mapping[str, Problem],
+        gone: Mapping[str, Gone],
     ) -> list[Change]:
         """Commit what the person saved, in their name; gives what that changed."""
         store = self.store
@@ -169,7 +203,7 @@ class _Attempt:
         if not taken and written is None and not is_marked:
             return []
         draft = Draft(found.files, now, self.objects, store.person(), self._moment(), waiting)
-        adoption.apply(draft, taken, bases.load(store.local), store.prefix)
+        said = adoption.apply(store, draft, taken, self.objects, gone)
         snapshot.require_format(draft.board)
         if written is not None:
             self.notes += handpage.apply(draft, written)
@@ -177,7 +211,10 @@ class _Attempt:
             self.notes += mending.merge_marked(store.git, self.objects, draft, store.prefix, is_certain=True)
         if not draft.written and written is not None:
             handpage.put_back(store, now, self.objects, written)
-        return self._commit(draft, _Words(), found)[1]
+        commit, changes = self._commit(draft, _Words(), found)
+        undo = f"`agentos undo {commit[:10]}` takes that back" if commit else ""
+        self.notes += [f"{line}; {undo}." for line in said if commit]
+        return changes
 
     def _moment(self) -> datetime:
         return self.store.clock().astimezone(UTC)
@@ -189,10 +226,10 @@ class _Attempt:
             return self._forward(draft)
         changes: list[Change] = []
         is_known = feed.is_known(self.store, head)
-        adoption.number(draft)
+        before = draft.before if is_known else self._before(draft, found)
+        adoption.number(draft, before)
         if draft.written or draft.joined or not is_known:
-            for task in consequences(draft.before if is_known else self._before(draft, found), draft.board):
-                draft.follow(task)
+            self._follow(before, draft)
         if draft.written or draft.joined:
             changes = diff(draft.before, draft.board)
         elif draft.moves or is_known:
@@ -218,6 +255,8 @@ class _Attempt:
         text = page.compose(draft, activities, page.updated(self.store, self.objects, draft))
         draft.written[working.PATH] = text.encode()
         message = said.message(line, happened, draft.by, words.trailers)
+        if draft.renamed:
+            names.keep(self.store.local, draft.renamed, draft.now)
         done = publication.publish(self.store, self.objects, draft, message, line, self.grip)
         self.notes += done.notes
         draft.update(found, done.tree)
@@ -231,6 +270,17 @@ class _Attempt:
         done = publication.forward(self.store, self.objects, draft, why, self.grip)
         self.notes += done.notes
         return done.commit, diff(draft.before, draft.board)
+
+    def _follow(self, before: Board, draft: Draft) -> None:
+        """Let everything follow that follows from what the draft says."""
+        renamed = renames.renamed(before, draft.board)
+        if renamed:
+            renaming.follow(draft, renamed, self.store.git, self.store.prefix)
+            old, new = before.tasks.rows, draft.board.tasks.rows
+            paths = {old[name][0]: (new[fresh][0], old[name][1]) for name, fresh in renamed.items()}
+            draft.renamed |= paths
+        for task in consequences(before, draft.board):
+            draft.follow(task)
 
     def _before(self, draft: Draft, found: Snapshot) -> Board:
         """The board at the last commit that was ours, where somebody has committed with plain git since."""
