@@ -183,7 +183,7 @@ def test_agents_and_documents_have_a_log_and_what_is_gone_as_well(cli: Cli, scra
     scratch.git("rm", "-q", "board/tasks/TASK-002-two.md")
     scratch.git("commit", "-qm", "gone")
     assert told(cli, "TASK-002-two")[0] == ("Ada Lovelace", "removed: Two")
-    for name in ("TASK-009-none", "nobody", "docs/none.md", "../x", "--all"):
+    for name in ("TASK-009-none", "nobody", "docs/none.md", "../x", "docs/../../x.md", "--all"):
         assert cli("log", "--", name).code == 3, name
 
 

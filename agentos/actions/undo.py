@@ -113,7 +113,7 @@ def _undone(later: Sequence[Activity]) -> set[str]:
 
 def _tasks_of(store: Store, activity: Activity) -> set[str]:
     """The tasks that a commit is about; where it has too many to name them, those whose files it changed."""
-    named = {value for key, value in activity.trailers if key == "Task"}
+    named = {value for key, value in activity.trailers if key in ("Task", "Run-Task")}
     if len(named) < MOST_EVENTS:
         return named
     touched = history.touched(store.git, store.prefix, activity.commit, [f"{activity.commit}^"], "board")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Union
 
-from agentos.errors import Refused
+from agentos.errors import AgentOSError, Refused
 from agentos.model import rules
 from agentos.model.activity import Actor, events, sentence
 from agentos.model.board import Board
@@ -71,12 +71,13 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         if work:
             schedule.save(store.local, _woken(wakes, board, work, now))
     beats = _wake(store, work, options.jobs, on_beat)
+    notes = _tidy(store) if result.commit or beats else []
     return Report(
         commit=result.commit,
         dispatched=sentence(events(result.changes)),
         beats=tuple(beats),
         stuck=tuple(stuck(board)),
-        notes=(*released, *result.notes),
+        notes=(*released, *result.notes, *notes),
     )
 
 
@@ -156,6 +157,17 @@ def _wake(store: Store, work: Sequence[Assignment], jobs: int, on_beat: OnBeat) 
             done.append(future.result())
             on_beat(done[-1])
     return done
+
+
+def _tidy(store: Store) -> list[str]:
+    """Pack now and then what the ticks committed; it must not fail a tick whose work is done."""
+    from agentos.store import packing
+
+    try:
+        packing.tidy(store)
+    except AgentOSError as error:
+        return [f"Old commits were not packed: {error}"]
+    return []
 
 
 def _reconcile(store: Store, now: datetime) -> list[str]:

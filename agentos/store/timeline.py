@@ -50,7 +50,8 @@ def of(store: Store, ref: str, limit: int, at: str | None = None) -> list[Line]:
         path = store.board(at).record(ref).path
     except NotFound:
         path = ref if kind_of(ref) else f"board/tasks/{ref}.md"
-        if not kind_of(ref) and not re.fullmatch(r"TASK-\d+-[\w-]+", ref):
+        is_whole = kind_of(ref) or re.fullmatch(r"TASK-\d+-[\w-]+", ref)
+        if not is_whole or ".." in ref.split("/"):
             raise
     return read(store, path, limit, at)
 

@@ -10,6 +10,7 @@ HERE = Path(__file__).parent
 
 RUNS = {
     "kill": ["1000"],
+    "heartbeats": ["10000"],
 }
 """Each script beside this one, and its full size."""
 
