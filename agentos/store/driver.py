@@ -4,7 +4,6 @@ Git starts it for each file that both sides of a merge changed; the result goes 
 for a merge that reads, true conflicts included, and else does what git itself would do.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -46,6 +45,8 @@ def main(arguments: list[str]) -> int:
             return 0
     except Unreadable:
         pass
+    import subprocess
+
     done = subprocess.run(["git", "merge-file", "--", ours, base, theirs], check=False)
     return min(done.returncode, 127)
 

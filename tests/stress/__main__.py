@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 RUNS = {
     "kill": ["1000"],
     "heartbeats": ["10000"],
+    "driver": ["200"],
 }
 """Each script beside this one, and its full size."""
 
