@@ -25,6 +25,7 @@ COMMANDS = {
     "agent": "agentos.cli.agent",
     "message": "agentos.cli.message",
     "settle": "agentos.cli.settle",
+    "inbox": "agentos.cli.inbox",
     "doctor": "agentos.cli.doctor",
     "render": "agentos.cli.render",
     "schema": "agentos.cli.schema",

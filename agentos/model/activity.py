@@ -51,6 +51,9 @@ VERBS = {
 MERGED = "board.merged"
 """The event of a commit that only brings two lines of history together."""
 
+REFUSED = "Refused"
+"""The trailer that says why an edit of WORKING.md was put back."""
+
 MOST_EVENTS = 50
 """Events that one commit names in trailers; more of them are read from what it changed."""
 
@@ -96,6 +99,11 @@ class Activity:
     def text(self) -> str:
         """What happened, such as `completed TASK-007`."""
         return sentence(self.events) or self.subject
+
+    @property
+    def who(self) -> str:
+        """The actor's name on the board: `technical` for `agent:technical:main`."""
+        return self.actor.removeprefix("agent:").removesuffix(":main")
 
     def trailer(self, name: str) -> str | None:
         return next((value for key, value in self.trailers if key == name), None)

@@ -111,6 +111,11 @@ class Draft:
             self.require_readable(stuck)
         return self.board.task(name)
 
+    def record(self, path: str, kind: type[R]) -> R | None:
+        """The record at a path as it stands now; None where there is none that can be read."""
+        file = self._files.get(path)
+        return kind.from_row(path, file[2]) if file and file[2] is not None else None
+
     def text(self, path: str) -> bytes:
         """A file's bytes as they stand now. Raises NotFound."""
         if path in self.written:

@@ -2,20 +2,27 @@
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from agentos.model import reading, working
+from agentos.model import activity, reading, working
 from agentos.model.reading import Sheet
 from agentos.model.records import Task
-from agentos.store import exchange, index
+from agentos.store import exchange, history, index
 from agentos.store.draft import Draft
 from agentos.store.git import Git
 from agentos.store.objects import Objects, blob_id
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
 from agentos.store.snapshot import QUIET
+
+SUBJECT = "WORKING.md: edits refused"
+"""What a commit says that holds nothing else."""
+
+AGAIN = timedelta(hours=1)
+"""For how long the same refusal is not said again: an editor saves its buffer again and again."""
 
 VERSIONS = 200
 """How many versions of the page are looked through for the one that an editor's buffer came from."""
@@ -91,6 +98,18 @@ def put_back(store: Store, now: Refs, objects: Objects, page: HandPage) -> None:
             exchange.put(root / working.PATH, page.data, objects.blob(blob))
 
 
+def is_said(store: Store, draft: Draft, refused: Sequence[str]) -> bool:
+    """Whether the last refusal was this one, a short while ago."""
+    last = history.refusals(store.git, draft.refs.head, 1) if draft.refs.head else []
+    wanted = [(activity.REFUSED, why) for why in refused]
+    return any(
+        [pair for pair in one.trailers if pair[0] == activity.REFUSED] == wanted
+        and one.who == draft.by.name
+        and draft.now - one.time < AGAIN
+        for one in last
+    )
+
+
 def found(draft: Draft, page: HandPage) -> None:
     """Note what the working copy of the page is, so that rendering it anew overwrites nothing else."""
     draft.found[working.PATH] = draft.blob_id(page.data)
@@ -110,4 +129,4 @@ def apply(draft: Draft, page: HandPage) -> list[str]:
         fields: dict[str, Any] = {"title": line.title, "status": line.status, "created_by": draft.by.name}
         fields |= {"assignees": list(line.assignees)} if line.assignees else {}
         draft.create(Task.make(f"board/tasks/{name}.md", fields | {"created": draft.stamp}), "")
-    return [f"WORKING.md: {why}; put back." for why in wanted.refused]
+    return [working.flat(f"WORKING.md: {why}; put back.") for why in wanted.refused]

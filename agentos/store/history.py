@@ -70,6 +70,16 @@ def versions(git: Git, start: str, path: str, limit: int) -> list[Version]:
     return found
 
 
+def refusals(git: Git, start: str, limit: int) -> list[Activity]:
+    """The commits in which edits of WORKING.md were refused, newest first; the reasons are trailers."""
+    out = git.run(
+        "log", "-z", f"-n{limit}", f"--format={FIELDS}", f"--grep=^{activity.REFUSED}: ",
+        "--end-of-options", start, "--",
+    )  # fmt: skip
+    found = [told(row) for row in _rows(out)]
+    return [one for one in found if one.trailer(activity.REFUSED)]
+
+
 def updated(git: Git, start: str, prefix: str, paths: Sequence[str]) -> dict[str, datetime]:
     """When each of these files was last changed, from one walk that ends when all are found."""
     missing = {prefix + path for path in paths}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agentos.errors import Invalid, NotFound, Usage
 from agentos.model import ids, times
@@ -21,6 +21,7 @@ from agentos.store.objects import Objects
 from agentos.store.refs import Claim, Refs
 
 Clock = Callable[[], datetime]
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,22 @@ class Store:
             )
         finally:
             objects.close()
+
+    def refusals(self, limit: int, at: str | None = None) -> list[Activity]:
+        """The last commits in which edits of WORKING.md were refused, newest first."""
+        from agentos.store import history
+
+        start = self.commit_of(at) if at else self.refs().head
+        return history.refusals(self.git, start, limit) if start else []
+
+    def record(self, path: str, kind: type[R], at: str | None = None) -> R | None:
+        """One record by its path; None where there is none that can be read."""
+        try:
+            text = self.text(path, at)
+        except NotFound:
+            return None
+        row = snapshot.parsed(path, text.encode())
+        return kind.from_row(path, row.fields) if row.fields is not None else None
 
     def updated(self, paths: Sequence[str], at: str | None = None) -> dict[str, str]:
         """When each of these files was last committed, as the records write times."""

@@ -4,7 +4,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
@@ -157,8 +157,8 @@ class _Attempt:
             if edits and self._heal(now, found, edits, waiting):
                 now = store.refs()
                 edits = adoption.settled(store, now, found, self.objects, quiet)
-            adopted = self._adopt(now, found, edits, waiting, gone)
-            now = store.refs() if adopted else now
+            commit, adopted = self._adopt(now, found, edits, waiting, gone)
+            now = store.refs() if commit else now
         draft = Draft(found.files, now, self.objects, self.by, self._moment(), waiting)
         value = decide(draft)
         commit, changes = self._commit(draft, words, found)
@@ -194,27 +194,31 @@ class _Attempt:
         edits: Sequence[HandEdit],
         waiting: Mapping[str, Problem],
         gone: Mapping[str, Gone],
-    ) -> list[Change]:
-        """Commit what the person saved, in their name; gives what that changed."""
+    ) -> tuple[str | None, list[Change]]:
+        """Commit what the person saved, in their name; gives the commit, and what that changed."""
         store = self.store
         taken = adoption.adoptable(store, now, found, edits, waiting) if edits else []
         written = handpage.find(store, now, self.objects)
         is_marked = not feed.is_known(store, now.head) and _has_marked(found)
         if not taken and written is None and not is_marked:
-            return []
+            return None, []
         draft = Draft(found.files, now, self.objects, store.person(), self._moment(), waiting)
-        said = adoption.apply(store, draft, taken, self.objects, gone)
+        news = adoption.apply(store, draft, taken, self.objects, gone)
         snapshot.require_format(draft.board)
-        if written is not None:
-            self.notes += handpage.apply(draft, written)
+        refused = handpage.apply(draft, written) if written is not None else []
+        self.notes += refused
         if is_marked:
             self.notes += mending.merge_marked(store.git, self.objects, draft, store.prefix, is_certain=True)
-        if not draft.written and written is not None:
+        words = _Words(trailers=tuple((said.REFUSED, why) for why in refused))
+        if not draft.written and refused and not handpage.is_said(store, draft, refused):
+            draft.written[working.PATH] = b""
+            words = replace(words, subject=handpage.SUBJECT)
+        elif not draft.written and written is not None:
             handpage.put_back(store, now, self.objects, written)
-        commit, changes = self._commit(draft, _Words(), found)
+        commit, changes = self._commit(draft, words, found)
         undo = f"`agentos undo {commit[:10]}` takes that back" if commit else ""
-        self.notes += [f"{line}; {undo}." for line in said if commit]
-        return changes
+        self.notes += [f"{line}; {undo}." for line in news if commit]
+        return commit, changes
 
     def _moment(self) -> datetime:
         return self.store.clock().astimezone(UTC)
@@ -249,7 +253,7 @@ class _Attempt:
         if draft.joined and not happened:
             happened = [said.Event(said.MERGED, draft.joined.name)]
             line = words.subject or f"Merge {draft.joined.name}"
-        elif draft.written:
+        elif draft.written.keys() - {working.PATH}:
             fresh = Activity("", draft.now, draft.by.shown, line, tuple(happened))
             activities = [fresh, *activities][: working.MOST_ACTIVITIES]
         text = page.compose(draft, activities, page.updated(self.store, self.objects, draft))

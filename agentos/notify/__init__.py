@@ -1,0 +1,1 @@
+"""What a member of the team should know, derived from the board and its history."""
