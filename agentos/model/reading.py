@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,19 +14,27 @@ from agentos.model.words import Status
 
 _SECTIONS = {status.name: status for status in Status}
 _LINE = re.compile(
-    r"^[-*][ \t]+(?:\[([^\]\s]+)\][ \t]*)?((?:@[\w:-]+[ \t]+)*@[\w:-]+[ \t]+-[ \t]+)?(.*?)[ \t]*$"
+    r"^[-*][ \t]+(?:\[([^\]\s]+)\][ \t]*)?((?:@[\w:-]+[ \t]+)*@[\w:-]+[ \t]+-[ \t]+|-[ \t]+)?(.*?)[ \t]*$"
 )
 _MARK = re.compile(r"[ \t]+(?:✅|❌ \w+)(?: \(simulated\))?$")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One task's line: the name in its bracket (empty for a new one), its section, who, and its title."""
+    """One task's line: the name in its bracket (empty for a new one), its section, who, and its title.
+
+    The title is as it stands there; under DONE a mark follows it.
+    """
 
     name: str
     status: Status
     assignees: tuple[str, ...]
     title: str
+
+    @property
+    def bare(self) -> str:
+        """The title without the mark of a task that is done."""
+        return _MARK.sub("", self.title)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +82,9 @@ def _lines(text: str) -> Iterator[Line]:
             status = _SECTIONS.get(raw[4:].strip()) if inside else None
         elif status is not None and (match := _LINE.match(raw)) and (match[1] or match[3]):
             handles = (match[2] or "").removesuffix("- ").rstrip(" \t-").split()
-            title = _MARK.sub("", match[3])
-            yield Line(match[1] or "", status, tuple(_member(h) for h in handles), title)
+            line = Line(match[1] or "", status, tuple(_member(h) for h in handles), match[3])
+            is_new = not line.name and status is Status.DONE
+            yield replace(line, title=line.bare) if is_new else line
 
 
 def _member(handle: str) -> str:
@@ -124,20 +133,31 @@ def _names(board: Board) -> dict[str, str]:
 
 def _merged(board: Board, task: Task, before: Line | None, line: Line) -> tuple[Task, list[str]]:
     """The task with what its line says, by the merge of records."""
-    unknown = [name for name in line.assignees if not board.is_name_taken(name)]
+    known = before.assignees if before else ()
+    unknown = [name for name in line.assignees if name not in known and not board.is_name_taken(name)]
     if unknown:
         return task, [f"nobody is called {unknown[0]}, so {task.short} stays as it is"]
     now = _fields(working.flat(task.title), task.status, task.assignees)
-    then = _fields(before.title, before.status, before.assignees) if before else now
+    old, new = _titles(before, line)
+    then = _fields(old, before.status, before.assignees) if before else now
     shows = line.status is not Status.DONE and (before is None or before.status is not Status.DONE)
     who = line.assignees if shows else tuple(then["assignees"])
-    merged = merge.fields(then, now, _fields(line.title, line.status, who))
+    merged = merge.fields(then, now, _fields(new, line.status, who))
     why = [f"the {key} of {task.short} was changed on the board as well" for key in merged.conflicts]
     changes = {key: value for key, value in merged.changes.items() if key != "resolution"}
     try:
         return (task.replace(**changes) if changes else task), why
     except Usage as error:
         return task, [*why, str(error)]
+
+
+def _titles(before: Line | None, line: Line) -> tuple[str, str]:
+    """The title before and now: the mark belongs to it only where the task neither was nor is done."""
+    was_done = before is not None and before.status is Status.DONE
+    old = before.bare if before and was_done else before.title if before else ""
+    if before and line.title == before.title:
+        return old, old
+    return old, line.bare if was_done or line.status is Status.DONE else line.title
 
 
 def _fields(title: str, status: Status, assignees: tuple[str, ...]) -> dict[str, Any]:

@@ -72,9 +72,14 @@ def task_line(task: Task, board: Board, name: str) -> str:
     if not task.is_open:
         mark = "✅" if task.is_completed else f"❌ {task.resolution}"
         simulated = " (simulated)" if rules.SIMULATED in task.labels else ""
-        return f"- [{name}] {title} {mark}{simulated}"
+        return f"- [{name}] {_apart(title)} {mark}{simulated}"
     who = " ".join("@" + _handle(board, assignee) for assignee in task.assignees)
-    return f"- [{name}] {who} - {title}" if who else f"- [{name}] {title}"
+    return f"- [{name}] {who} - {title}" if who else f"- [{name}] {_apart(title)}"
+
+
+def _apart(title: str) -> str:
+    """A title that would read as somebody's handle stands after a dash of its own."""
+    return f"- {title}" if title.startswith(("@", "- ")) else title
 
 
 def _handle(board: Board, name: str) -> str:

@@ -18,7 +18,12 @@ RUNS = {
 TESTS = {"AGENTOS_MUTATIONS": "20000", "AGENTOS_EXAMPLES": "1000", "AGENTOS_ROUNDS": "100"}
 """The tests that have a size of their own, by the environment."""
 
-SIZED = ["tests/test_fields.py", "tests/test_mutation.py", "tests/test_concurrency.py"]
+SIZED = [
+    "tests/test_fields.py",
+    "tests/test_mutation.py",
+    "tests/test_concurrency.py",
+    "tests/test_page_law.py",
+]
 
 
 def main() -> None:
