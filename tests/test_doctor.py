@@ -1,11 +1,9 @@
 """agentos doctor explains the state of a clone, and --mend mends what is safe to mend, saying each thing."""
 
-from pathlib import Path
-
 from conftest import Cli, Scratch
 
 from agentos.actions import tasks
-from agentos.store import condition
+from agentos.store import strays
 
 PATH = "board/tasks/TASK-001-add-a-login.md"
 
@@ -33,25 +31,13 @@ def test_attributes_that_lack_the_driver_get_it(scratch: Scratch, cli: Cli) -> N
 
 
 def test_a_lock_is_explained_by_whether_a_git_process_lives(scratch: Scratch, cli: Cli) -> None:
+    """Who is at work is found out by `strays`; tests/test_crash.py has more of it."""
     lock = scratch.root / ".git" / "index.lock"
     lock.touch()
     told = notes(cli)
-    if condition.has_process(scratch.root) is None:
-        assert "or one died" in told
-    else:
-        assert "no git process is at work here, so one died and left it" in told
-    assert str(lock) in told and lock.exists()
-
-
-def test_a_living_git_process_is_seen(scratch: Scratch) -> None:
-    if not Path("/proc").is_dir():
-        return
-    git = scratch.store.git
-    assert condition.has_process(scratch.root) is False
-    with git.start("cat-file", "--batch") as process:
-        assert condition.has_process(scratch.root) is True
-        assert process.stdin
-        process.stdin.close()
+    assert "Nothing is committed: " in told and str(lock) in told and lock.exists()
+    if strays.PROCESSES.is_dir():
+        assert "was left by a git that died" in told
 
 
 def test_paths_that_git_must_not_look_at_and_staged_ones_are_named(scratch: Scratch, cli: Cli) -> None:

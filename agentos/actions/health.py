@@ -8,7 +8,7 @@ from pathlib import Path
 from agentos.errors import AgentOSError, Conflict
 from agentos.model import times, working
 from agentos.model.board import Problem
-from agentos.store import bases, clone, condition, driver, index, journal, worktree
+from agentos.store import bases, clone, condition, driver, index, journal, strays, worktree
 from agentos.store.git import Git
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
@@ -39,7 +39,7 @@ def _notes(store: Store) -> Iterator[str]:
     yield from _busy(store.git.common_dir, store.branch)
     lock = store.git.common_dir / f"{store.ref}.lock"
     if lock.exists():
-        yield f"{lock} exists: {_whose(store.git)}"
+        yield strays.explain(store.git, lock)
     if journal.read(store.local / "journal"):
         yield "A transaction did not finish; the next command that writes finishes it."
     clock = store.clock()
@@ -67,7 +67,7 @@ def _worktree(store: Store, git: Git, now: Refs) -> Iterator[str]:
     yield from _busy(git.git_dir)
     lock = index.lock_file(git)
     if lock.exists():
-        yield f"{lock} exists: {_whose(git)} Nothing is committed meanwhile."
+        yield f"Nothing is committed: {strays.explain(git, lock)}"
     unmerged = condition.unmerged(git, store.prefix)
     for path, is_deleted in sorted(unmerged.items()):
         if is_deleted:
@@ -87,16 +87,6 @@ def _worktree(store: Store, git: Git, now: Refs) -> Iterator[str]:
     waiting = sorted(bases.load(store.local))
     if waiting:
         yield f"The board moved on below your edits of {_some(waiting)}; once they read, they are merged."
-
-
-def _whose(git: Git) -> str:
-    """Whether the holder of a lock lives."""
-    is_alive = condition.has_process(git.work_tree) if git.work_tree else None
-    if is_alive is None:
-        return "a git process is at work, or one died."
-    if is_alive:
-        return "a git process is at work here."
-    return "no git process is at work here, so one died and left it; delete that file if you started none."
 
 
 def _some(paths: Sequence[str]) -> str:
