@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agentos.model.fences import opened
 from agentos.model.words import lines
 
 FIELD = "conflicts"
@@ -25,7 +26,6 @@ _OPEN = re.compile(
     rf"^(`{{3,}}|~{{3,}}){FENCE}"
     r"(?: instead of the (?:(\d+) lines|(line)) above| of removed lines(\b))?[ \t]*\r?$"
 )
-_ANY_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,26 +127,12 @@ def block(before: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> 
 
     Inside a code block of the text it is fenced with the other character, so that it can't end that block.
     """
-    mark = "~" if _opened([*before, *ours]).startswith("`") else "`"
+    mark = "~" if opened([*before, *ours]).startswith("`") else "`"
     longest = max((len(run) for line in theirs for run in re.findall(rf"{mark}+", line)), default=0)
     fence = mark * max(3, longest + 1)
     count = f"{len(ours)} lines" if len(ours) != 1 else "line"
     about = f" instead of the {count} above" if ours else " of removed lines"
     return [f"{fence}{FENCE}{about}\n", *theirs, f"{fence}\n"]
-
-
-def _opened(text: Sequence[str]) -> str:
-    """The fence of the code block that is still open at the end of these lines; empty for none."""
-    fence = ""
-    for line in text:
-        match = _ANY_FENCE.match(line.rstrip("\r\n"))
-        if match is None:
-            continue
-        if not fence:
-            fence = match[1] if match[1][0] == "~" or "`" not in match[2] else ""
-        elif match[1].startswith(fence) and not match[2].strip():
-            fence = ""
-    return fence
 
 
 def clashes(body: str) -> list[Clash]:

@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from agentos.model import conflicts as kept
+from agentos.model.fences import opened, units
 from agentos.model.words import Status, lines
 
 Fields = Mapping[str, Any]
@@ -108,7 +109,8 @@ def text(base: str, ours: str, theirs: str, *, fenced: bool = True) -> tuple[str
     """Bring their changes to our text, line by line; gives the text, and whether there was a conflict.
 
     A box that one side ticked is ticked. What both inserted at one place is kept, ours first. Lines that both
-    changed differently stay ours, with theirs below in a fenced block (`conflicts.block`) if `fenced`.
+    changed differently stay ours, with theirs below in a fenced block (`conflicts.block`) if `fenced`. Where
+    that would tear a code block apart, code blocks are merged as a whole.
     """
     if theirs in (base, ours):
         return ours, False
@@ -117,17 +119,26 @@ def text(base: str, ours: str, theirs: str, *, fenced: bool = True) -> tuple[str
     is_mixed = "\r\n" in ours and ours.count("\r\n") < ours.count("\n")
     newline = "\r\n" if "\r\n" in ours and not is_mixed else "\n"
     sides = [lines(side if is_mixed else side.replace("\r\n", "\n")) for side in (base, ours, theirs)]
-    merged: list[str] = []
-    is_conflict = False
-    for base_part, our_part, their_part in _chunks(*sides):
-        settled = _settle(base_part, our_part, their_part)
-        if settled is None:
-            above = _ended(our_part)
-            settled = [*above, *kept.block(merged, above, _ended(their_part))] if fenced else our_part
-            is_conflict = True
-        merged += settled
+    merged, taken = _joined(sides, fenced)
+    ends = {opened(sides[1]), opened(sides[2])}
+    if not {opened(merged), opened(taken)} <= ends:
+        merged, taken = _joined([units(side) for side in sides], fenced)
+    is_conflict = merged != taken
     text = "".join(merged)
     return (text if is_mixed else text.replace("\n", newline)), is_conflict
+
+
+def _joined(sides: Sequence[list[str]], fenced: bool) -> tuple[list[str], list[str]]:
+    """Base, ours and theirs, cut into lines or larger units, merged; and with theirs for each conflict."""
+    merged: list[str] = []
+    taken: list[str] = []
+    for base, ours, theirs in _chunks(*sides):
+        settled = _settle(base, ours, theirs)
+        above, other = (lines("".join(_ended(side))) for side in (ours, theirs))
+        block = kept.block(merged, above, other) if settled is None and fenced else []
+        merged += settled if settled is not None else [*above, *block]
+        taken += settled if settled is not None else other
+    return merged, taken
 
 
 Chunk = tuple[list[str], list[str], list[str]]
@@ -162,9 +173,11 @@ def _settle(base: list[str], ours: list[str], theirs: list[str]) -> list[str] | 
     if ours == base:
         return theirs
     if len(base) == len(ours) == len(theirs) == 1 and _BOX.match(base[0]):
-        return [_box(base[0], ours[0], theirs[0])]
+        box = _box(base[0], ours[0], theirs[0])
+        return [box] if box is not None else None
     if not base:
-        fresh = [line for line in theirs if line not in ours or not line.strip()]
+        mine = units(ours)
+        fresh = [part for part in units(theirs) if part not in mine or not part.strip()]
         return [*_ended(ours), *fresh]
     return None
 
@@ -184,11 +197,14 @@ def suggested(ours: Sequence[str], theirs: Sequence[str], gap: str) -> list[str]
     return found
 
 
-def _box(base: str, ours: str, theirs: str) -> str:
-    """A line with a box in which each side's tick counts against the base's."""
+def _box(base: str, ours: str, theirs: str) -> str | None:
+    """A line with a box: its words and its tick each from the side that changed them; None where both did."""
+    b, o, t = (_BOX.sub(r"\1[ ]", line) for line in (base, ours, theirs))
+    if o not in (b, t) and t != b:
+        return None
     states = [match[2] if (match := _BOX.match(line)) else " " for line in (base, ours, theirs)]
     state = states[2] if states[1] == states[0] else states[1]
-    return _BOX.sub(rf"\1[{state}]", ours)
+    return _BOX.sub(rf"\1[{state}]", theirs if o == b else ours)
 
 
 def _ended(part: list[str]) -> list[str]:
