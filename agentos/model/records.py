@@ -233,6 +233,29 @@ class AgentSettings(Part):
     command: tuple[str, ...] = ()
     network: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
+    actions: tuple[str, ...] | None = Field(
+        None, description="what it may propose for the board; all by default"
+    )
+    api_base: str | None = Field(
+        None, pattern=r"^https?://\S+$", description="the address of an OpenAI-compatible server"
+    )
+    api_key_env: str | None = Field(
+        None,
+        pattern=r"^[A-Z][A-Z0-9_]*$",
+        description="the variable with the key, where it is not the usual one",
+    )
+    tool_mode: Literal["native", "json"] = Field(
+        "native", description="json: one action as JSON an answer, for small local models"
+    )
+    stream: bool = True
+    temperature: float | None = Field(None, ge=0, le=2)
+    seed: int | None = None
+    max_output_tokens: int | None = Field(None, ge=1)
+    max_calls: int = Field(100, ge=1, le=1000, description="tool calls of one run")
+    call_timeout: int = Field(300, ge=1, le=3600, description="seconds that one answer may take")
+    context: int = Field(
+        200_000, ge=4000, le=10_000_000, description="bytes that prompt and conversation may have"
+    )
 
 
 class Agent(Record):
