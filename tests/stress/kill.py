@@ -63,7 +63,7 @@ def act(store: Store, kind: str, token: str, task: str, value: str) -> None:
         case "claim":
             held = Claim(token, "technical", token, "2999-01-01T00:00:00Z")
             assert claims.take(store, held)
-            transact(store, lambda d: (tasks.add(d, token), d.release(held)), TECHNICAL)
+            transact(store, lambda d: (tasks.add(d, token), d.release(held.task)), TECHNICAL)
         case "tick":
             tick(store, Options(force=True))
 
