@@ -34,7 +34,7 @@ store = Store.open(Path.cwd(), os.environ, lambda: datetime.now(UTC))
 
 PACKER = """
 for _ in range(int(sys.argv[1])):
-    print(packing.tidy(store, every=1), flush=True)
+    print(packing.tidy(store, every=1, most=3), flush=True)
 """
 
 WRITER = """
@@ -200,9 +200,26 @@ def test_a_tick_packs_now_and_then_and_an_idle_one_never(scratch: Scratch) -> No
     scratch.git("fsck", "--strict", "--full")
 
 
+def test_our_packs_become_one_now_and_then_and_the_persons_stays(busy: Scratch) -> None:
+    (theirs,) = packs(busy)
+    counts = []
+    for i in range(5):
+        busy.act(lambda d, i=i: tasks.add(d, f"More {i}"))
+        packing.tidy(busy.store, every=1, most=3)
+        counts.append(len(packs(busy)))
+        assert theirs in packs(busy)
+    assert counts == [2, 3, 2, 3, 4]
+    busy.act(lambda d: tasks.edit(d, "1", {"priority": 1}))
+    busy.git("multi-pack-index", "write")
+    packing.tidy(busy.store, every=1, most=3)
+    assert len(packs(busy)) == 5, "an index over several packs names them"
+    require_sound(busy)
+    assert len(busy.store.board().tasks) == COMMITS + 5
+
+
 def test_what_it_remembers_may_be_lost_or_wrong(busy: Scratch) -> None:
     state = busy.root / ".git/agentos/packed.json"
-    for text in (None, "{", "[]", '{"tip": "--all"}', '{"tip": "' + "0" * 40 + '"}'):
+    for text in (None, "{", "[]", '{"tip": "--all", "packs": ["../x", 1]}', '{"tip": "' + "0" * 40 + '"}'):
         if text is None:
             state.unlink(missing_ok=True)
         else:

@@ -165,7 +165,7 @@ def _tidy(store: Store) -> list[str]:
 
     try:
         packing.tidy(store)
-    except AgentOSError as error:
+    except (AgentOSError, OSError) as error:
         return [f"Old commits were not packed: {error}"]
     return []
 

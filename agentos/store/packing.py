@@ -6,7 +6,8 @@ Git's own `gc` is the person's affair: their packs and whatever else lies loose 
 import contextlib
 import json
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from agentos.model import working
@@ -18,6 +19,9 @@ from agentos.store.snapshot import FOLDERS
 
 EVERY = 300
 """Commits after which packing is worth it; they are some 2,000 loose objects, or 15 MB at 1,000 tasks."""
+
+MOST_PACKS = 20
+"""Packs of ours that become one: with 66 packs a transaction took 11 % more CPU than with one."""
 
 FIRST = 2000
 """Commits to look back where this clone does not remember what it has packed."""
@@ -40,7 +44,7 @@ LOCKS = (
 """What says that a git process tidies up here."""
 
 
-def tidy(store: Store, every: int = EVERY) -> int:
+def tidy(store: Store, every: int = EVERY, most: int = MOST_PACKS) -> int:
     """Pack what came since the last time, if it is `every` commits or more; gives how many objects went.
 
     Safe beside readers and writers, and wherever it is killed: an object goes only once a pack that is on
@@ -57,9 +61,12 @@ def tidy(store: Store, every: int = EVERY) -> int:
     with try_lock(store.local / "pack.lock") as held:
         if not held or any((store.git.common_dir / lock).exists() for lock in LOCKS):
             return 0
-        packed = _pack(store, head, tip)
+        packed, made = _pack(store, head, tip)
+        names = [*_ours(store), *made]
         _write_graph(store.git, head)
-        _remember(store, head)
+        _remember(store, head, names)
+        if len(names) >= most and _joined(store.git, names):
+            _remember(store, head, [])
     return packed
 
 
@@ -85,16 +92,25 @@ def _without(tip: str | None) -> list[str]:
     return [f"^{tip}"] if tip else []
 
 
-def _remember(store: Store, head: str) -> None:
-    """Keep how far we are; a folder that can't be written costs looking again."""
+def _ours(store: Store) -> list[str]:
+    """The packs that we made and did not join yet, as far as this clone remembers."""
+    try:
+        names = map(str, json.loads((store.local / "packed.json").read_bytes())["packs"])
+        return [name for name in names if re.fullmatch(r"[0-9a-f]{40,64}", name)]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
+
+
+def _remember(store: Store, head: str, packs: Sequence[str]) -> None:
+    """Keep how far we are, and which packs are ours; a folder that can't be written costs looking again."""
     with contextlib.suppress(OSError):
         partial = store.local / f"packed.{os.getpid()}"
-        partial.write_text(json.dumps({"tip": head}))
+        partial.write_text(json.dumps({"tip": head, "packs": packs}))
         partial.replace(store.local / "packed.json")
 
 
-def _pack(store: Store, head: str, tip: str | None) -> int:
-    """Move the loose objects of our records and their commits into a pack."""
+def _pack(store: Store, head: str, tip: str | None) -> tuple[int, list[str]]:
+    """Move the loose objects of our records and their commits into a pack; gives how many, and its name."""
     git, paths = store.git, [store.prefix + path for path in (*FOLDERS, working.PATH)]
     listed = git.run("rev-list", "--objects", "--missing=allow-any", head, *_without(tip), "--", *paths)
     loose = {}
@@ -104,22 +120,51 @@ def _pack(store: Store, head: str, tip: str | None) -> int:
         if file.exists():
             loose[oid] = (line, file)
     if not loose:
-        return 0
-    base = git.common_dir / "objects" / "pack" / "pack"
-    made = git.run(
-        "pack-objects", "-q", "--local", "--delta-base-offset", f"--depth={DEPTH}", str(base),
-        stdin=b"".join(line + b"\n" for line, _ in loose.values()),
-    )  # fmt: skip
-    sync_folder(base.parent)
-    packed = _inside(git, (base.with_name(f"pack-{name}.idx") for name in made.decode().split()))
-    for oid in packed & loose.keys():
+        return 0, []
+    made = _make_pack(git, (line for line, _ in loose.values()))
+    packed = _inside(git, made) & loose.keys()
+    for oid in packed:
         loose[oid][1].unlink(missing_ok=True)
-    return len(packed & loose.keys())
+    return len(packed), made
 
 
-def _inside(git: Git, indexes: Iterable[Path]) -> set[str]:
+def _joined(git: Git, names: Iterable[str]) -> bool:
+    """Make one pack of these; the old ones go once it is on disk and has all that they have.
+
+    Not where the person has an index over several packs, which would name packs that are gone.
+    """
+    folder = git.common_dir / "objects" / "pack"
+    old = [name for name in dict.fromkeys(names) if (folder / f"pack-{name}.idx").exists()]
+    if (folder / "multi-pack-index").exists() or any((folder / f"pack-{name}.keep").exists() for name in old):
+        return False
+    made = _make_pack(git, (f"pack-{name}.pack".encode() for name in old), "--stdin-packs")
+    gone = set(old) - set(made)
+    if not _inside(git, gone) <= _inside(git, made):
+        return False
+    for name in gone:
+        for ending in (
+            "idx",
+            "pack",
+            "rev",
+        ):  # the index first, as git does, so that nobody opens it any more
+            (folder / f"pack-{name}.{ending}").unlink(missing_ok=True)
+    return True
+
+
+def _make_pack(git: Git, lines: Iterable[bytes], *options: str) -> list[str]:
+    """A pack of these objects, on disk when this returns; gives its name, or several where it was split."""
+    base = git.common_dir / "objects" / "pack" / "pack"
+    how = ("-q", "--delta-base-offset", f"--depth={DEPTH}", *options)
+    made = git.run("pack-objects", *how, str(base), stdin=b"".join(line + b"\n" for line in lines))
+    sync_folder(base.parent)
+    return made.decode().split()
+
+
+def _inside(git: Git, names: Iterable[str]) -> set[str]:
     """The objects that these packs have, by their indexes."""
-    listed = [git.run("show-index", stdin=index.read_bytes()).splitlines() for index in indexes]
+    folder = git.common_dir / "objects" / "pack"
+    indexes = [(folder / f"pack-{name}.idx").read_bytes() for name in names]
+    listed = [git.run("show-index", stdin=index).splitlines() for index in indexes]
     return {line.split()[1].decode() for lines in listed for line in lines}
 
 
