@@ -177,6 +177,16 @@ def test_a_task_that_one_side_archived_and_the_other_edited_is_one_again(scratch
     assert scratch.git("status", "--porcelain") == ""
 
 
+def test_three_files_of_one_record_become_one(scratch: Scratch, cli: Cli) -> None:
+    a_task(scratch)
+    for twin in ("TASK-001-Add-a-login", "TASK-001-ADD-a-login"):
+        scratch.write(f"board/tasks/{twin}.md", scratch.read(PATH))
+    scratch.git("add", "board")
+    scratch.git("commit", "-qm", "twins")
+    assert cli("doctor", "--mend").code == 0
+    assert scratch.git("ls-files", "board/tasks").split() == ["board/tasks/.gitkeep", PATH]
+
+
 def test_twins_that_differ_are_left_to_a_person(scratch: Scratch, cli: Cli) -> None:
     a_task(scratch)
     twin = "board/tasks/TASK-001-Add-a-login.md"

@@ -41,8 +41,10 @@ def _mend(store: Store, objects: Objects, draft: Draft) -> list[str]:
         draft.write(".gitattributes", (attributes + lacking).encode())
         said.append(".gitattributes names the merge driver for every record.")
     said += mending.merge_marked(store.git, objects, draft, store.prefix, is_certain=False)
-    for one, other in twins(draft):
-        said.append(_join(store, draft, one, other))
+    tried: set[tuple[str, str]] = set()
+    while pair := next((pair for pair in twins(draft) if pair not in tried), None):
+        tried.add(pair)
+        said.append(_join(store, draft, *pair))
     return said
 
 
