@@ -6,6 +6,7 @@ import typer
 
 from agentos.actions import health, mending
 from agentos.cli import context
+from agentos.runtime import sandbox
 
 app = typer.Typer()
 
@@ -26,16 +27,17 @@ def doctor(
     for done in mending.mend(store) if mend else ():
         context.say(done)
     found = health.examine(store, at)
+    notes = [*found.notes, *sandbox.notes(store.board(at))]
     if as_json:
         problems = [
             {"path": p.path, "line": p.line, "reason": p.reason, "unreadable": p.is_fatal}
             for p in found.problems
         ]
-        context.print_json({"problems": problems, "notes": list(found.notes)})
+        context.print_json({"problems": problems, "notes": notes})
     else:
         for problem in found.problems:
             typer.echo(context.clean(str(problem)))
-        for note in found.notes:
+        for note in notes:
             context.say(f"note: {note}")
         if not found.problems:
             context.say("Every file is sound.")

@@ -299,6 +299,20 @@ class Person(Part):
     email: str = ""
 
 
+class WorkspaceSettings(Part):
+    """How a task's workspace is set up, under `workspace:` in the config."""
+
+    setup: tuple[tuple[str, ...] | str, ...] = Field(
+        (), description="commands, each a list or a line split without a shell; run once, with network"
+    )
+    locks: tuple[str, ...] = Field((), description="files whose content says when the set-up must run again")
+    network: tuple[str, ...] = Field(("*",), description="hosts the set-up may reach; `*` is any public one")
+    mounts: tuple[str, ...] = Field((), description="folders that agents see read-only")
+    allow: tuple[str, ...] = Field((), description="protected paths that agents may change all the same")
+    submodules: bool = Field(False, description="fetch submodules over https when setting up")
+    lfs: bool = Field(False, description="fetch the files of git LFS when setting up")
+
+
 class Config(Record):
     """The settings in `board/config.yml`, all optional."""
 
@@ -310,6 +324,8 @@ class Config(Record):
     paused: bool = Field(False, description="stop every agent")
     budget: Budget = Field(Budget(), description="caps for the whole board")
     run_limit: Limit = Field("60m", description="how long one run may take")
+    sandbox: Literal["auto", "off"] = Field("auto", description="`off` lets agents run commands unconfined")
+    workspace: WorkspaceSettings = WorkspaceSettings()
     people: dict[Name, Person] = Field(default_factory=dict)
 
 

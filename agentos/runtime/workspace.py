@@ -1,0 +1,196 @@
+"""Workspaces: the private clone of a task, what is handed in from it, and what is saved of a failed run."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from agentos.errors import Conflict, Invalid
+from agentos.model.activity import Actor
+from agentos.model.records import Agent, Task
+from agentos.model.words import Status
+from agentos.runtime import clones, handing, provision, quarantine
+from agentos.runtime.clones import Start
+from agentos.runtime.sandbox import Sandbox, find
+from agentos.store import refs
+from agentos.store.refs import Move
+from agentos.store.repository import Store
+
+SALVAGE = "refs/agentos/salvage/"
+KEPT = timedelta(days=30)
+"""How long the work of a failed run is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A task's clone, ready for a run.
+
+    `base` is the commit of the board's branch that the work is measured against, `parent` the one that what
+    is handed in will follow, `tip` where the branch stands in the person's repository (empty: nowhere yet).
+    """
+
+    task: str
+    path: Path
+    home: Path
+    branch: str
+    base: str
+    reads: tuple[Path, ...] = ()
+    parent: str = ""
+    tip: str = ""
+    sandbox: str = "bubblewrap"
+
+
+class Handed(NamedTuple):
+    """What a run handed in: the branch's commit, and what it left out with the reasons."""
+
+    commit: str
+    base: str
+    is_empty: bool
+    left_out: tuple[str, ...] = ()
+
+
+def branch_of(task: str) -> str:
+    return f"agentos/{task}"
+
+
+def prepare(store: Store, task: Task, agent: Agent, sandbox: Sandbox) -> Workspace:
+    """The task's clone on its branch, with salvaged work in it and set up.
+
+    For a review nothing is left of earlier runs but what is on the branch, so that no check meets a tool that
+    the author has changed. Raises Conflict while the branch is checked out, AgentOSError for a set-up that
+    failed, Invalid for a task's name or a mount that can't be.
+    """
+    refs.claim_ref(task.id)
+    settings = store.board().config.workspace
+    start = _start(store, task.id)
+    path, home = store.local / "workspaces" / task.id, store.local / "homes" / agent.name
+    for folder in (path.parent, home):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    plan = provision.plan(store, settings, start, sandbox)
+    is_known = path.is_dir() and provision.is_done(store, task.id, plan)
+    is_fetched = settings.submodules or settings.lfs
+    is_fresh = task.status is Status.REVIEW or is_fetched or not is_known
+    if is_fetched:
+        clones.wipe(path)
+    made = () if is_fresh else provision.made(store, task.id)
+    clone = clones.Clone(store, path, start, sandbox, f"{agent.name}@agentos.invalid")
+    if clone.check_out(made, is_fresh):
+        provision.set_up(clone, task.id, plan)
+    reads = (*clone.reads, *provision.mounts(settings))
+    place = (start.branch, start.base, reads, start.parent, start.tip)
+    return Workspace(task.id, path, home, *place, sandbox=sandbox.name)
+
+
+def _start(store: Store, task: str) -> Start:
+    """Where the task's next run begins: on its branch or the board's, and with what was salvaged."""
+    branch = branch_of(task)
+    head = store.refs().head
+    if head is None:
+        raise Invalid(f"{store.branch} has no commit yet, so there is nothing to work on.")
+    tip = _tip(store, branch)
+    base = parent = head
+    if tip and not _is_ancestor(store, tip, head):
+        found = store.git.run("merge-base", tip, head, ok=(0, 1)).decode().split()
+        if not found:
+            raise Invalid(f"{branch} and {store.branch} have no common history; rename that branch.")
+        base, parent = found[0], tip
+    for saved, before in _salvaged(store, task):
+        if before == parent:
+            return Start(branch, base, parent, saved, tip)
+        if not tip and _is_ancestor(store, before, head):
+            return Start(branch, before, before, saved, tip)
+        break
+    return Start(branch, base, parent, parent, tip)
+
+
+def _tip(store: Store, branch: str) -> str:
+    """Where the branch stands, or nothing. Raises Conflict while somebody has it checked out."""
+    line = store.git.text("for-each-ref", "--format=%(objectname) %(worktreepath)", f"refs/heads/{branch}")
+    tip, _, place = line.partition(" ")
+    if place:
+        raise Conflict(f"{branch} is checked out in {place}; switch to another branch there first.")
+    return tip
+
+
+def _is_ancestor(store: Store, one: str, other: str) -> bool:
+    """Whether `other` contains `one`: nothing is reachable from the one alone."""
+    return store.git.text("rev-list", "--max-count=1", one, f"^{other}") == ""
+
+
+def collect(store: Store, ws: Workspace, by: Actor, message: str) -> Handed:
+    """Hand in the files of the workspace as one commit on the task's branch in the person's repository.
+
+    Nothing of the clone's own git is read or run: the files are looked at inside the sandbox, and only
+    objects that the commit needs, checked one by one, come out. Left out are records, policy and links that
+    lead outside; `left_out` names them. No commit is made where nothing changed. Raises Conflict where the
+    branch has moved since `prepare`, Refused for more than a person could review.
+    """
+    if _tip(store, ws.branch) != ws.tip:
+        raise Conflict(f"{ws.branch} was moved while the agent worked; the next run goes on from there.")
+    commit, left_out = _take(store, ws, by, message)
+    if commit is not None:
+        why = f"handed in by {by.name}"
+        try:
+            refs.move(store.git, [Move(f"refs/heads/{ws.branch}", ws.tip or None, commit)], why)
+        except refs.Moved:
+            raise Conflict(f"{ws.branch} was moved while the agent worked; try again.") from None
+    done = commit or ws.parent
+    return Handed(done, ws.base, _tree(store, done) == _tree(store, ws.base), left_out)
+
+
+def _tree(store: Store, commit: str) -> str:
+    return store.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
+
+
+def salvage(store: Store, ws: Workspace, run: str) -> str | None:
+    """Keep what a failed run left in a ref of its own; the next `prepare` goes on from there.
+
+    None where there is nothing to save. What was kept for 30 days is let go.
+    """
+    _expire(store)
+    commit, _ = _take(store, ws, Actor("agentos", is_agent=True), f"{ws.task}: saved from run {run}")
+    if commit is None:
+        return None
+    ref = f"{SALVAGE}{ws.task}/{re.sub('[^A-Za-z0-9_-]', '-', run)}"
+    refs.move(store.git, [Move(ref, None, commit)], f"saved from run {run}")
+    return ref
+
+
+def _take(store: Store, ws: Workspace, by: Actor, message: str) -> tuple[str | None, tuple[str, ...]]:
+    """The commit of what the files now are, or none where nothing changed; and what was left out."""
+    sandbox = find("off" if ws.sandbox == "off" else "auto")
+    allow = store.board().config.workspace.allow
+    with clones.box(store) as box, clones.box(store) as folder:
+        pack = handing.look(store, sandbox, ws.path, ws.parent, box, provision.made(store, ws.task))
+        with quarantine.opened(store, ws.parent, folder, allow) as held:
+            tree, left_out = held.take(pack)
+            if tree == _tree(store, ws.parent):
+                return None, left_out
+            text = f"{message.strip()}\n\nAgent: {by.name}\nTask: {ws.task}\n"
+            return held.commit(tree, by, text), left_out
+
+
+def _salvaged(store: Store, task: str) -> list[tuple[str, str]]:
+    """What was saved of this task's runs, newest first: each commit with the one it follows."""
+    out = store.git.text(
+        "for-each-ref", "--sort=-creatordate", "--format=%(objectname) %(parent)", f"{SALVAGE}{task}/"
+    )
+    return [(line.split()[0], line.split()[1]) for line in out.splitlines()]
+
+
+def _expire(store: Store) -> None:
+    """Let go of what was saved longer ago than it is kept."""
+    out = store.git.text("for-each-ref", "--format=%(refname) %(objectname) %(creatordate:unix)", SALVAGE)
+    for ref, commit, saved in (line.split() for line in out.splitlines()):
+        if store.clock() - datetime.fromtimestamp(int(saved), UTC) > KEPT:
+            refs.move(store.git, [Move(ref, commit, None)], "kept for 30 days")
+
+
+def diff(store: Store, base: str, commit: str) -> bytes:
+    """The difference as a patch, for review: no attribute, text conversion or setting hides any of it."""
+    one, other = store.git.commit_of(base), store.git.commit_of(commit)
+    return store.git.run(
+        "diff-tree", "-r", "-p", "--text", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames",
+        "--full-index", "--ignore-submodules=none", "--src-prefix=a/", "--dst-prefix=b/", one, other,
+    )  # fmt: skip
