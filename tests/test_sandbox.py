@@ -294,7 +294,7 @@ def test_a_fork_bomb_is_contained(cell: Cell, run: Run) -> None:
         "        made += 1\n"
         "    except OSError: break\n"
         "print(made, flush=True)\n"
-        "time.sleep(2)\n"
+        "time.sleep(0.3)\n"
         "os._exit(0)",
         small,
     )
@@ -428,6 +428,17 @@ def test_a_tunnel_carries_both_ways(port: int) -> None:
         found = ask(path, tunnelled)
         assert found.startswith(b"HTTP/1.1 200 OK\r\n\r\n")
         assert found.endswith(b"hello x /x")
+
+
+def test_a_server_that_says_nothing_does_not_hold_the_relay() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket(socket.AF_UNIX) as client:
+        here = f"127.0.0.1:{silent.getsockname()[1]}"
+        began = time.monotonic()
+        with relay.opened([here]) as path:
+            client.connect(str(path))
+            client.sendall(f"CONNECT {here} HTTP/1.1\r\n\r\n".encode())
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+        assert time.monotonic() - began < 2
 
 
 def test_the_relay_answers_nonsense_and_keeps_the_host_it_checked(port: int) -> None:

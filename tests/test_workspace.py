@@ -17,6 +17,7 @@ from agentos.actions import tasks
 from agentos.errors import AgentOSError, Conflict, Refused
 from agentos.model.activity import Actor
 from agentos.model.records import Agent, Task
+from agentos.model.words import Status
 from agentos.runtime import bubblewrap, handing, protected, sandbox, workspace
 from agentos.runtime.sandbox import Cell, Sandbox
 from agentos.runtime.workspace import Handed, Workspace
@@ -408,6 +409,15 @@ def test_what_was_saved_is_kept_for_thirty_days(bench_or_off: Bench) -> None:
     third = workspace.salvage(scratch.store, ws, "run-3")
     assert scratch.git("for-each-ref", "--format=%(refname)", workspace.SALVAGE).split() == [second, third]
     assert first is not None and timedelta(days=30) == workspace.KEPT
+
+
+def test_the_workspace_of_a_done_task_is_swept_away(bench_or_off: Bench) -> None:
+    ws, store = bench_or_off.prepare(), bench_or_off.scratch.store
+    assert workspace.sweep(store, store.board()) == []
+    bench_or_off.sh(ws, "mkdir closed; touch closed/x; chmod 0 closed")
+    bench_or_off.scratch.act(lambda draft: tasks.move(draft, ws.task, Status.DONE))
+    assert workspace.sweep(store, store.board()) == [ws.task]
+    assert not ws.path.exists()
 
 
 # The set-up ---------------------------------------------------------------------------------------------

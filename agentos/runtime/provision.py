@@ -69,6 +69,12 @@ def made(store: Store, task: str) -> tuple[str, ...]:
     return tuple(_noted(store, task).get("made", ()))
 
 
+def forget(store: Store, task: str) -> None:
+    """Drop what is known of a task's set-up, its output included."""
+    for file in (_note(store, task), store.local / "setups" / f"{task}.log"):
+        file.unlink(missing_ok=True)
+
+
 def mounts(settings: WorkspaceSettings) -> tuple[Path, ...]:
     """The folders that a person lets agents read. Raises Invalid for one that is not there."""
     for name in settings.mounts:

@@ -4,6 +4,7 @@ import ipaddress
 import selectors
 import socket
 import socketserver
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -108,28 +109,32 @@ def opened(allowed: Sequence[str]) -> Iterator[Path]:
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     allowed: tuple[str, ...] = ()
     request_queue_size = CROWD
+    daemon_threads = True
+    block_on_close = False
 
     def __init__(self, path: str, handler: type[socketserver.BaseRequestHandler]) -> None:
         super().__init__(path, handler)
         self._crowd = threading.Semaphore(CROWD)
-        self._open: set[socket.socket] = set()
+        self.open: set[socket.socket] = set()
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         with self._crowd:
-            self._open.add(request)
+            self.open.add(request)
             try:
                 super().process_request_thread(request, client_address)
             finally:
-                self._open.discard(request)
+                self.open.discard(request)
 
     def hang_up(self) -> None:
-        """End what is still talking."""
-        for request in list(self._open):
+        """End what is still talking, on both sides."""
+        for each in list(self.open):
             with suppress(OSError):
-                request.shutdown(socket.SHUT_RDWR)
+                each.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A connection that broke is the sandbox's own affair."""
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that broke is the sandbox's own affair; anything else is ours."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(socketserver.BaseRequestHandler):
@@ -150,9 +155,13 @@ class _Handler(socketserver.BaseRequestHandler):
             self._answer("502 Bad Gateway", f"no connection: {why.strerror or why}")
         else:
             with outer:
-                outer.sendall(first + rest)
-                self.request.sendall(answer)
-                _carry(self.request, outer)
+                self.server.open.add(outer)
+                try:
+                    outer.sendall(first + rest)
+                    self.request.sendall(answer)
+                    _carry(self.request, outer)
+                finally:
+                    self.server.open.discard(outer)
 
     def _answer(self, status: str, why: str) -> None:
         text = f"agentos: {why}\n".encode(errors="replace")

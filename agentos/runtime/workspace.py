@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from agentos.errors import Conflict, Invalid
 from agentos.model.activity import Actor
+from agentos.model.board import Board
 from agentos.model.records import Agent, Task
 from agentos.model.words import Status
 from agentos.runtime import clones, handing, provision, quarantine
@@ -185,6 +186,17 @@ def _expire(store: Store) -> None:
     for ref, commit, saved in (line.split() for line in out.splitlines()):
         if store.clock() - datetime.fromtimestamp(int(saved), UTC) > KEPT:
             refs.move(store.git, [Move(ref, commit, None)], "kept for 30 days")
+
+
+def sweep(store: Store, board: Board) -> list[str]:
+    """Remove the workspaces of tasks that are done or gone, with nothing more to hand in; names them."""
+    place = store.local / "workspaces"
+    names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+    over = [name for name in names if name not in board.tasks or not board.tasks[name].is_open]
+    for name in over:
+        clones.wipe(place / name)
+        provision.forget(store, name)
+    return over
 
 
 def diff(store: Store, base: str, commit: str) -> bytes:
