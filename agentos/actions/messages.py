@@ -41,6 +41,13 @@ def add(
     return draft.create(Message.make(f"board/messages/{task.id}/{name}.md", values), text)
 
 
+def note(draft: Draft, task: str, text: str) -> Message:
+    """What an agent has to report about a task, be the task still there or not."""
+    name = f"{times.compact(draft.now)}-{draft.by.name}-{draft.token()}"
+    fields = {"author": draft.by.name, "type": "status_update", "created": draft.stamp}
+    return draft.create(Message.make(f"board/messages/{task}/{name}.md", fields), text)
+
+
 def _message(draft: Draft, task: str, ref: str) -> Message:
     found = [message for message in draft.board.messages_of(task) if ref in message.id]
     if len(found) != 1:

@@ -1,12 +1,13 @@
 """agentos tick: one pass of the scheduler."""
 
 import dataclasses
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import typer
 
-from agentos.cli import context
+from agentos.cli import context, keys
 from agentos.errors import Conflict
 from agentos.model.activity import short
 from agentos.model.rules import Assignment
@@ -14,9 +15,12 @@ from agentos.orchestrator import tick as ticking
 from agentos.orchestrator.tick import Options, Report
 
 if TYPE_CHECKING:
-    from agentos.runtime.heartbeat import Beat
+    from agentos.runtime.beats import Beat
 
 app = typer.Typer()
+
+APART = (sys.executable, "-P", "-m", "agentos.cli.beat")
+"""A heartbeat as a process of its own; `-P` keeps the repository's own files from being imported."""
 
 
 @app.command()
@@ -35,7 +39,9 @@ def tick(
     Example: */5 * * * * cd ~/project && agentos tick --quiet
     """
     context.SESSION.quiet = context.SESSION.quiet or quiet
-    options = Options(agent=agent, jobs=jobs, force=force)
+    options = Options(
+        agent=agent, jobs=jobs, force=force, keys=keys.read(os.environ), variables=os.environ, apart=APART
+    )
     store = context.store()
     if dry_run:
         steps, work = ticking.preview(store, options)
@@ -69,7 +75,7 @@ def _show(report: Report) -> None:
     if report.dispatched:
         context.say(f"orchestrator: {report.dispatched}")
     for beat in report.beats:
-        mark = {"settled": "✓", "passed": "·", "failed": "✗"}[beat.outcome]
+        mark = {"settled": "✓", "passed": "·", "failed": "✗", "lost": "✗"}[beat.outcome]
         context.say(f"{mark} {beat.agent}: {beat.text or short(beat.task)}")
     for line in (*report.notes, *report.stuck):
         context.say(f"! {line}")

@@ -41,6 +41,7 @@ VERBS = {
     "agent.undone": UNDID,
     "document.undone": UNDID,
     "config.undone": UNDID,
+    "budget.near": "reached 80 % of the budget of",
     "message.comment": "commented on",
     "message.status_update": "reported on",
     "message.question": "asked about",

@@ -18,11 +18,17 @@ from agentos.model.words import Status
 class Wake:
     """When an agent was last woken, and what it was woken for, as `task:status`.
 
-    It is local to a clone; losing it costs one extra wake.
+    `rests` has the tasks that failed, each with the moment of its next try. All of it is local to a clone;
+    losing it costs one extra wake.
     """
 
     at: datetime
     seen: frozenset[str] = field(default_factory=frozenset)
+    rests: Mapping[str, datetime] = field(default_factory=dict)
+
+    def resting(self, now: datetime) -> set[str]:
+        """The tasks that are not to be tried yet."""
+        return {task for task, until in self.rests.items() if until > now}
 
 
 Wakes = Mapping[str, Wake]
@@ -39,7 +45,7 @@ def waking(board: Board, wakes: Wakes, now: datetime, force: bool = False) -> li
 
 def is_due(agent: Agent, last: Wake | None, now: datetime) -> bool:
     """Whether the agent's own heartbeat (an interval, or a cron expression in its time zone) has come."""
-    if last is None:
+    if last is None or any(until <= now for until in last.rests.values()):
         return True
     length = times.interval(agent.agentos.heartbeat)
     if length is not None:
@@ -70,7 +76,11 @@ def load(folder: Path) -> dict[str, Wake]:
     try:
         data = json.loads((folder / "wakes.json").read_bytes())
         return {
-            str(name): Wake(times.parse(wake["at"]), frozenset(map(str, wake["seen"])))
+            str(name): Wake(
+                times.parse(wake["at"]),
+                frozenset(map(str, wake["seen"])),
+                {str(task): times.parse(until) for task, until in wake.get("rests", {}).items()},
+            )
             for name, wake in data.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -80,7 +90,11 @@ def load(folder: Path) -> dict[str, Wake]:
 def save(folder: Path, wakes: Wakes) -> None:
     """Remember the wakes; a folder that can't be written costs extra wakes and nothing else."""
     data = {
-        name: {"at": times.stamp(wake.at.astimezone(UTC)), "seen": sorted(wake.seen)}
+        name: {
+            "at": times.stamp(wake.at.astimezone(UTC)),
+            "seen": sorted(wake.seen),
+            "rests": {task: times.stamp(until) for task, until in wake.rests.items()},
+        }
         for name, wake in wakes.items()
     }
     with contextlib.suppress(OSError):

@@ -1,25 +1,27 @@
 """A tick: one pass of the scheduler. Reconcile, orchestrate, dispatch, wake; then it is over."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Union
 
 from agentos.errors import AgentOSError, Refused
-from agentos.model import rules
+from agentos.model import rules, times
 from agentos.model.activity import Actor, events, sentence
 from agentos.model.board import Board
+from agentos.model.records import Agent
 from agentos.model.rules import Assignment
 from agentos.orchestrator import schedule
 from agentos.orchestrator.schedule import Wake
-from agentos.store import claims
+from agentos.runtime.ledger import Ledger
 from agentos.store.draft import Draft
 from agentos.store.lock import try_lock
 from agentos.store.repository import Store
 from agentos.store.transaction import transact
 
 if TYPE_CHECKING:
-    from agentos.runtime.heartbeat import Beat
+    from agentos.runtime.beats import Beat
 
 ORCHESTRATOR = Actor("orchestrator", is_agent=True)
 
@@ -29,13 +31,21 @@ OnBeat = Callable[[Union[Assignment, "Beat"]], None]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to tick: only one agent, how many heartbeats side by side, whatever the schedule says."""
+    """How to tick: only one agent, how many heartbeats side by side, whatever the schedule says.
+
+    `keys` and `variables` are what a person gave: keys to every run but the checks', of the variables those
+    that an agent's file lists. `apart` starts a heartbeat in a process of its own; without it, and for
+    simulated agents, heartbeats are threads of this one.
+    """
 
     agent: str | None = None
     jobs: int = 4
     force: bool = False
     settle: float = 0.02
     """Seconds a hand edit must have been left alone to be committed."""
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         board, work = result.value
         if work:
             schedule.save(store.local, _woken(wakes, board, work, now))
-    beats = _wake(store, work, options.jobs, on_beat)
+    beats = _wake(store, board, work, options, on_beat)
     notes = _tidy(store) if result.commit or beats else []
     return Report(
         commit=result.commit,
@@ -91,7 +101,12 @@ def preview(store: Store, options: Options) -> tuple[list[str], list[Assignment]
     for task in rules.orchestrate(board, now, waking):
         who = ", ".join(task.assignees)
         steps.append(f"{task.id}: {board.tasks[task.id].status} → {task.status} ({who})")
-    return steps, _plan(board, waking, now, store.refs().claims)
+    return steps, _plan(board, waking, now, {*store.refs().claims, *_resting(wakes, now)})
+
+
+def _resting(wakes: schedule.Wakes, now: datetime) -> set[str]:
+    """The tasks that failed a short while ago and are not to be tried yet."""
+    return {task for wake in wakes.values() for task in wake.resting(now)}
 
 
 def _orchestrate(
@@ -100,7 +115,7 @@ def _orchestrate(
     waking = _waking(draft.board, wakes, now, options)
     for task in rules.orchestrate(draft.board, now, waking):
         draft.put(task)
-    return draft.board, _plan(draft.board, waking, now, draft.refs.claims)
+    return draft.board, _plan(draft.board, waking, now, {*draft.refs.claims, *_resting(wakes, now)})
 
 
 def _waking(board: Board, wakes: schedule.Wakes, now: datetime, options: Options) -> list[str]:
@@ -135,27 +150,29 @@ def _woken(wakes: schedule.Wakes, board: Board, work: Sequence[Assignment], now:
         current = set(schedule.addressed(board, board.agents[item.agent]))
         seen = (set(last.seen) if last else set()) & current
         seen.add(f"{item.task}:{board.tasks[item.task].status}")
-        after[item.agent] = Wake(now, frozenset(seen))
+        rests = {task: until for task, until in (last.rests if last else {}).items() if until > now}
+        after[item.agent] = Wake(now, frozenset(seen), rests)
     return after
 
 
-def _wake(store: Store, work: Sequence[Assignment], jobs: int, on_beat: OnBeat) -> list["Beat"]:
+def _wake(
+    store: Store, board: Board, work: Sequence[Assignment], options: Options, on_beat: OnBeat
+) -> list["Beat"]:
     """The heartbeats, side by side; in the order in which they end. An idle tick loads no runner."""
     if not work:
         return []
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
-    from agentos.runtime.heartbeat import beat
-
     done = []
-    with ThreadPoolExecutor(max_workers=max(1, min(jobs, len(work)))) as pool:
+    with ThreadPoolExecutor(max_workers=max(1, min(options.jobs, len(work)))) as pool:
         futures = []
         for item in work:
             on_beat(item)
-            futures.append(pool.submit(beat, store, item))
+            futures.append(pool.submit(_beat, store, board, item, options))
         for future in as_completed(futures):
             done.append(future.result())
             on_beat(done[-1])
+    _rest(store, done)
     return done
 
 
@@ -170,14 +187,60 @@ def _tidy(store: Store) -> list[str]:
     return []
 
 
+def _beat(store: Store, board: Board, work: Assignment, options: Options) -> "Beat":
+    """One heartbeat: of a simulated agent here, of any other in a process of its own."""
+    from agentos.runtime import apart, heartbeat
+
+    agent = board.agents[work.agent]
+    env = _environment(agent, options)
+    if agent.agentos.runner == rules.SIMULATED or not options.apart:
+        return heartbeat.beat(store, work, env)
+    beat = apart.beat(store, work, env, options.apart, board.config.run_limit)
+    if beat.outcome == "lost":
+        from agentos.runtime import reaping
+
+        left = [claim for claim in store.claims() if claim.task == work.task and claim.agent == work.agent]
+        return reaping.reap(store, left[0]) if left else beat
+    return beat
+
+
+def _environment(agent: Agent, options: Options) -> dict[str, str]:
+    """What a run is given: the variables that its agent's file lists, and the keys, unless it runs checks."""
+    listed = {name: options.variables[name] for name in agent.agentos.env if name in options.variables}
+    if agent.agentos.runner == "checks":
+        return {name: value for name, value in listed.items() if name not in options.keys}
+    return {**listed, **options.keys}
+
+
+def _rest(store: Store, beats: Sequence["Beat"]) -> None:
+    """Remember when what failed may be tried again."""
+    again = [beat for beat in beats if beat.again]
+    wakes = schedule.load(store.local) if again else {}
+    for beat in again:
+        wake = wakes.get(beat.agent)
+        if wake is not None:
+            rests = {**wake.rests, beat.task: times.parse(beat.again)}
+            wakes[beat.agent] = replace(wake, rests=rests)
+    if again:
+        schedule.save(store.local, wakes)
+
+
 def _reconcile(store: Store, now: datetime) -> list[str]:
-    """Give back the claims whose time is up; gives a note for each."""
+    """Close the runs that ended without having settled, and count what they cost; gives a note for each."""
     notes = []
-    for claim in claims.expired(store, now) if store.refs().claims else []:
-        if claims.drop_any(store, claim.task):
-            notes.append(
-                f"The claim of {claim.agent or 'nobody'} on {claim.task} had expired and was released."
-            )
+    if store.refs().claims:
+        from agentos.runtime import liveness, reaping
+
+        here = socket.gethostname()
+        for claim in store.claims():
+            if times.parse(claim.expires) <= now or liveness.is_dead(claim, here):
+                beat = reaping.reap(store, claim)
+                _rest(store, [beat])
+                notes.append(beat.text)
+    if Ledger(store.local).is_open():
+        from agentos.runtime import reaping
+
+        notes += reaping.settle_orphans(store)
     return notes
 
 

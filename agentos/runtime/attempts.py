@@ -31,7 +31,6 @@ RULES: dict[str, Rule] = {
     "key": Rule(1, False, "a key is missing"),
     "tool": Rule(1, False, "something that the run needs is missing"),
     "budget": Rule(1, False, "the budget is used up; raise it, or cancel the task"),
-    "cancel": Rule(1, False, "it was cancelled"),
     "same": Rule(1, False, "the same change was handed in twice; say what is wrong with it"),
     "failed": Rule(2, True, "it failed twice"),
 }
@@ -40,7 +39,7 @@ RULES: dict[str, Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What follows a failure: another try from a moment on, or the reason why the task is blocked."""
+    """What follows a failure: another try from a moment on, or why the task is blocked, or nothing."""
 
     at: datetime | None = None
     blocked: str = ""
@@ -52,6 +51,8 @@ def next_of(
     """What follows a failure of this kind; `said` is its message, `after` the seconds its hint wants."""
     rule = RULES.get(kind, RULES["failed"])
     number = tries(kind, history) + 1
+    if kind == "cancel":
+        return Next()
     if kind == "budget" and after is not None:
         return Next(at=now + timedelta(seconds=after))
     if number >= rule.tries:
@@ -72,6 +73,16 @@ def tries(kind: str, history: Sequence[Run]) -> int:
             break
         count += run.failure == kind
     return count
+
+
+def handed_in(history: Sequence[Run]) -> set[str]:
+    """The differences that were handed in since the last word of a person."""
+    found = set()
+    for run in history:
+        if not run.run and not run.agent:
+            break
+        found.add(run.diff)
+    return found - {""}
 
 
 def delay(number: int, after: float | None, run: str) -> timedelta:

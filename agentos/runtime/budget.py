@@ -1,9 +1,10 @@
 """Budgets: caps in USD and tokens per run, task, agent and day; checked before every call of a model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from agentos.model import times
 from agentos.model.board import Board
 from agentos.model.records import Agent, Budget
 from agentos.runtime.failures import Capped
@@ -113,12 +114,19 @@ class Meter:
         price: float | None = None,
     ) -> None:
         self.total = Usage()
+        self.guard: Callable[[], None] = lambda: None
+        """Asked at every check besides the caps: it raises what else must stop the run."""
         self._entry = entry or Entry("", "", "", "")
         self._caps = caps
         self._ledger = ledger
         self._settled = settled
         self._price = price
         self._is_unpriced = False
+
+    @property
+    def model(self) -> str:
+        """The model that was paid for last."""
+        return self._entry.model
 
     def reserve(self) -> None:
         """Take what this run may need off what others can count on. Raises Capped where nothing is left."""
@@ -130,7 +138,7 @@ class Meter:
             for cap in self._caps:
                 left = cap.most - sum(entry.held(cap.unit) for entry in others if cap.covers(entry))
                 if left <= 0:
-                    raise Capped(_said(cap, cap.spent(others), "no run is started"))
+                    raise Capped(_said(cap, cap.spent(others), "no run is started"), self._wait(cap))
                 if cap.run:
                     reserved[cap.unit] = min(left, reserved[cap.unit] or left)
             self._entry = replace(
@@ -138,8 +146,14 @@ class Meter:
             )
             entries[self._entry.run] = self._entry
 
+    def resume(self, entry: Entry) -> None:
+        """Count on from what the ledger knows of this run, whose process is gone."""
+        self._entry = entry
+        self.total = Usage(0, entry.tokens, entry.usd)
+
     def check(self) -> None:
-        """Before a call of a model. Raises Capped once a cap is reached."""
+        """Before a call of a model. Raises Capped once a cap is reached, and what the guard does."""
+        self.guard()
         if self._is_unpriced and any(cap.unit == "usd" for cap in self._caps):
             raise Capped(
                 "Nobody knows the price of this model, so its cap in USD can't be kept: set "
@@ -149,7 +163,7 @@ class Meter:
         for cap in self._caps:
             spent = cap.spent(everything)
             if spent >= cap.most:
-                raise Capped(_said(cap, spent, "the run is stopped"))
+                raise Capped(_said(cap, spent, "the run is stopped"), self._wait(cap))
 
     def add(self, usage: Usage, model: str = "") -> None:
         """After a call, with the provider's own figures."""
@@ -172,6 +186,14 @@ class Meter:
         everything = self._everything() if self._caps else []
         before = [entry for entry in everything if entry.run != self._entry.run]
         return [c for c in self._caps if c.spent(before) < NEAR * c.most <= c.spent(everything)]
+
+    def _wait(self, cap: Cap) -> float | None:
+        """Seconds until a cap of the day counts anew; no wait helps against the others."""
+        if not cap.day or not self._entry.at:
+            return None
+        began = times.parse(self._entry.at)
+        tomorrow = datetime.combine(began.date() + timedelta(days=1), datetime.min.time(), UTC)
+        return max(60.0, (tomorrow - began).total_seconds())
 
     def _everything(self) -> list[Entry]:
         noted = self._ledger.entries() if self._ledger is not None else {}

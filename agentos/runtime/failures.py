@@ -46,6 +46,12 @@ class ChecksFailed(Failed):
     kind = "checks"
 
 
+class Same(Failed):
+    """The very same work was handed in before."""
+
+    kind = "same"
+
+
 class MissingKey(Failed, Refused):
     """No key for the provider; only a person can give one."""
 

@@ -2,17 +2,17 @@
 
 import os
 import socket
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping
 
 from agentos.errors import AgentOSError
 from agentos.model import times
 from agentos.model.activity import Actor, events, sentence
-from agentos.model.records import Task
-from agentos.model.rules import Assignment
-from agentos.model.words import Status
-from agentos.runtime import liveness
+from agentos.model.board import Board
+from agentos.model.rules import SIMULATED, Assignment
+from agentos.runtime import lease, liveness
 from agentos.runtime import settle as settling
+from agentos.runtime.beats import Beat
+from agentos.runtime.job import is_still_due, open_job
 from agentos.runtime.runners import RUNNERS, Work
 from agentos.store import claims
 from agentos.store.draft import Draft
@@ -20,53 +20,55 @@ from agentos.store.refs import Claim
 from agentos.store.repository import Store
 from agentos.store.transaction import transact
 
-WALL = timedelta(minutes=60)
-"""How long a run may take; its claim expires then."""
+MARK = " (simulated)"
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """What one heartbeat came to: `settled` with its commit, `passed` (somebody else has it), or `failed`."""
+def beat(
+    store: Store, work: Assignment, env: Mapping[str, str] | None = None, *, is_alone: bool = False
+) -> Beat:
+    """Wake one agent for one task. Never raises for what goes wrong inside the run: the beat says it.
 
-    agent: str
-    task: str
-    outcome: str
-    run: str = ""
-    commit: str | None = None
-    text: str = ""
-
-
-def beat(store: Store, work: Assignment) -> Beat:
-    """Wake one agent for one task. Never raises for what goes wrong inside the run: the beat says it."""
-    moment = store.clock()
-    claim = Claim(
-        task=work.task,
-        agent=work.agent,
-        run=claims.run_id(work.agent, moment),
-        expires=times.stamp(moment + WALL),
-        pid=os.getpid(),
-        host=socket.gethostname(),
-        started=liveness.started(os.getpid()),
-        boot=liveness.boot(),
-    )
+    `env` has the keys and the variables that a person listed for the agent; `is_alone` says that this process
+    does nothing else, so that it may be killed when it outlives its claim.
+    """
+    claim = _claim(store, work, is_alone)
     if not claims.take(store, claim):
         return Beat(work.agent, work.task, "passed", text="somebody else holds it")
     try:
-        return _run(store, work, claim)
+        board = store.board()
+        task = board.tasks.get(work.task)
+        if task is None or not is_still_due(task, work):
+            claims.drop(store, claim)
+            return Beat(work.agent, work.task, "passed", claim.run, text="it has moved on")
+        if board.agent(work.agent).agentos.runner == SIMULATED:
+            return _simulate(store, work, claim, board)
+        from agentos.runtime.run import Try
+
+        return Try(open_job(store, work, claim, board, env or {})).go()
     except AgentOSError as error:
         claims.drop(store, claim)
         return Beat(work.agent, work.task, "failed", claim.run, text=str(error))
 
 
-def _run(store: Store, work: Assignment, claim: Claim) -> Beat:
-    board = store.board()
-    task = board.tasks.get(work.task)
-    if task is None or not is_still_due(task, work):
-        claims.drop(store, claim)
-        return Beat(work.agent, work.task, "passed", claim.run, text="it has moved on")
-    agent = board.agent(work.agent)
-    proposed = RUNNERS[agent.agentos.runner or ""](Work(agent, task, board, work.is_review))
-    by = Actor(agent.name, is_agent=True)
+def _claim(store: Store, work: Assignment, is_alone: bool) -> Claim:
+    moment = store.clock()
+    return Claim(
+        task=work.task,
+        agent=work.agent,
+        run=claims.run_id(work.agent, moment),
+        expires=times.stamp(moment + lease.LENGTH),
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        started=liveness.started(os.getpid()),
+        boot=liveness.boot(),
+        is_alone=is_alone,
+    )
+
+
+def _simulate(store: Store, work: Assignment, claim: Claim, board: Board) -> Beat:
+    """A run of the simulated runner: no workspace, no cost, and nothing that could fail half-way."""
+    agent = board.agents[work.agent]
+    proposed = RUNNERS[SIMULATED](Work(agent, board.tasks[work.task], board, work.is_review))
 
     def settle(draft: Draft) -> None:
         current = draft.task(claims.require(draft, claim))
@@ -74,15 +76,8 @@ def _run(store: Store, work: Assignment, claim: Claim) -> Beat:
             settling.apply(draft, current.id, proposed, agent, is_review=work.is_review)
         draft.release(current.id)
 
-    trailers = [("Run", claim.run), ("Runner", str(agent.agentos.runner))]
-    mark = " (simulated)" if proposed.is_simulated else ""
-    result = transact(store, settle, by, trailers=trailers, mark=mark)
-    text = sentence(events(result.changes)) + mark
+    trailers = [("Run", claim.run), ("Run-Task", work.task), ("Runner", SIMULATED)]
+    by = Actor(agent.name, is_agent=True)
+    result = transact(store, settle, by, trailers=trailers, mark=MARK)
+    text = sentence(events(result.changes)) + MARK
     return Beat(work.agent, work.task, "settled", claim.run, result.commit, text)
-
-
-def is_still_due(task: Task, work: Assignment) -> bool:
-    """Whether the task is still where the agent was woken for it."""
-    if work.is_review:
-        return task.status is Status.REVIEW and work.agent not in task.assignees
-    return task.status is Status.IN_PROGRESS and task.assignees[:1] == (work.agent,)

@@ -61,6 +61,10 @@ class Ledger:
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
+    def is_open(self) -> bool:
+        """Whether any run is not settled yet."""
+        return any(not entry.is_settled for entry in self.entries().values())
+
     @contextlib.contextmanager
     def change(self) -> Iterator[dict[str, Entry]]:
         """The entries, to be changed in place; written when the block is left without an error."""

@@ -38,6 +38,7 @@ class RunLog:
         self._facts: dict[str, Any] = {}
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
+            self._facts = _facts(folder)
 
     def write(self, kind: str, **fields: Any) -> None:
         """One line in `log.jsonl`."""
@@ -114,8 +115,12 @@ def names_in(runs: Path) -> Iterator[str]:
 
 def facts(local: Path, run: str) -> dict[str, Any]:
     """What `run.json` says; empty where it can't be read."""
+    return _facts(folder(local) / run)
+
+
+def _facts(run: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder(local) / run / "run.json").read_bytes())
+        found = json.loads((run / "run.json").read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

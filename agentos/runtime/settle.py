@@ -1,5 +1,7 @@
 """Settling: the outbox of a run applied to an open draft, as far as the rules let it."""
 
+from collections.abc import Iterable
+
 from agentos.actions import agents, documents, memory, messages, tasks
 from agentos.errors import AgentOSError, Refused
 from agentos.model.consequences import WAITS
@@ -14,15 +16,23 @@ from agentos.store.draft import Draft
 
 
 def apply(
-    draft: Draft, task: str, outbox: Outbox, by: Agent, *, is_review: bool = False, has_diff: bool = False
+    draft: Draft,
+    task: str,
+    outbox: Outbox,
+    by: Agent,
+    *,
+    is_review: bool = False,
+    has_diff: bool = False,
+    left: Iterable[str] = (),
 ) -> list[str]:
     """Apply an outbox to an open draft, as its actor.
 
     Each action stands for itself: one that is refused, or that the board does not take, is left out, and a
-    comment on the task says so; the rest is applied. `has_diff` is whether a commit is handed in. Gives what
-    was refused. Raises ChecksFailed for work that is handed in without anything to show.
+    comment on the task says so; the rest is applied. `has_diff` is whether a commit is handed in, `left` what
+    it left out already. Gives all that was left out. Raises ChecksFailed for work that is handed in without
+    anything to show.
     """
-    refused = []
+    refused = list(left)
     for action, why in permission.beyond(outbox.actions):
         mine = draft.task(task)
         why = why or permission.why_not(draft.board, mine, by, action, is_review)

@@ -100,9 +100,13 @@ class Git:
             cwd=self.work_tree or self.common_dir,
         )
 
+    def plain_environment(self) -> dict[str, str]:
+        """What a child of ours gets of the caller's environment: no keys, no `GIT_*`."""
+        return {name: self.env[name] for name in _KEPT if name in self.env}
+
     def environment(self) -> dict[str, str]:
         """The environment git runs in: this repository pinned, every other `GIT_*` gone."""
-        kept = {name: self.env[name] for name in _KEPT if name in self.env}
+        kept = self.plain_environment()
         pinned = {
             "GIT_DIR": str(self.git_dir),
             "GIT_COMMON_DIR": str(self.common_dir),

@@ -1,0 +1,185 @@
+"""Closing: the one commit in which a run ends: what it came to, what it cost, and its claim given back."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from agentos.actions import messages, tasks
+from agentos.errors import AgentOSError, Conflict
+from agentos.model import times
+from agentos.model.activity import events, sentence
+from agentos.runtime import attempts, secrets, workspace
+from agentos.runtime import outbox as o
+from agentos.runtime import settle as settling
+from agentos.runtime.attempts import Next
+from agentos.runtime.beats import Beat
+from agentos.runtime.failures import Cancelled, ChecksFailed, Same
+from agentos.runtime.job import Job, is_still_due
+from agentos.runtime.outbox import Outbox
+from agentos.runtime.runlog import cut
+from agentos.runtime.workspace import Handed, Workspace
+from agentos.store import claims
+from agentos.store.draft import Draft
+from agentos.store.transaction import Result, transact
+
+T = TypeVar("T")
+
+PATIENCE, PAUSE = 120.0, 1.0
+"""Seconds for which a finished run waits while git is in the middle of a merge, and between two looks."""
+
+MOST_SAID = 2000
+"""Characters of a failure's words that are kept on the board."""
+
+Trailers = list[tuple[str, str]]
+
+
+def settle(job: Job, outbox: Outbox, handed: Handed | None, is_unconfined: bool) -> Beat:
+    """Apply what a run proposes and give its claim back, in one commit. Raises Gone, ChecksFailed, Same."""
+    is_submitted = any(isinstance(action, o.Submit) for action in outbox.actions)
+    shown = _shown(job, handed) if is_submitted and handed is not None and not handed.is_empty else []
+    refused: list[str] = []
+
+    def decide(draft: Draft) -> None:
+        claims.require(draft, job.claim)
+        if is_still_due(draft.task(job.task.id), job.work):
+            left = handed.left_out if handed else ()
+            refused[:] = settling.apply(
+                draft,
+                job.task.id,
+                outbox,
+                job.agent,
+                is_review=job.work.is_review,
+                has_diff=bool(shown),
+                left=left,
+            )
+        elif job.meter.total.tokens:
+            raise Cancelled(f"{job.task.id} has moved on meanwhile.")
+        if job.meter.total.tokens and not draft.written:
+            messages.add(
+                draft, job.task.id, "Worked on this; there is nothing to report.", type="status_update"
+            )
+        draft.release(job.task.id)
+
+    trailers = [*_trailers(job, is_unconfined), *shown, *_marks(job)]
+    result = _patiently(lambda: transact(job.store, decide, job.by, trailers=trailers))
+    text = sentence(events(result.changes))
+    _close(job, "settled", text, refused=refused)
+    return Beat(job.agent.name, job.task.id, "settled", job.claim.run, result.commit, text)
+
+
+def fail(job: Job, error: AgentOSError, saved: str | None, is_unconfined: bool) -> Beat:
+    """Settle a run that came to nothing: its cost, its try, and what follows; the claim goes back with it."""
+    kind = getattr(error, "kind", "failed")
+    said = cut(" ".join(secrets.redact(str(error), job.env.values()).split()), MOST_SAID)
+    now = job.store.clock()
+    follows = attempts.next_of(kind, said, getattr(error, "after", None), job.history, now, job.claim.run)
+    if not job.meter.total.tokens and not follows.blocked and kind in ("cancel", "budget"):
+        claims.drop(job.store, job.claim)
+        _close(job, "passed", said)
+        return passed(job, said, follows.at)
+    trailers = [*_trailers(job, is_unconfined), ("Failure", kind)]
+    trailers += [("Retry-At", times.stamp(follows.at))] if follows.at and follows.at > now else []
+    result = _patiently(
+        lambda: transact(
+            job.store,
+            lambda draft: _failed(draft, job, said, follows, saved),
+            job.by,
+            trailers=trailers + _marks(job),
+        )
+    )
+    _close(job, "failed", said, kind=kind, saved=saved)
+    again = times.stamp(follows.at) if follows.at else ""
+    return Beat(job.agent.name, job.task.id, "failed", job.claim.run, result.commit, said, again)
+
+
+def passed(job: Job, why: str, again: datetime | None = None) -> Beat:
+    """The beat of a run that had nothing to do now; nothing is committed."""
+    moment = times.stamp(again) if again else ""
+    return Beat(job.agent.name, job.task.id, "passed", job.claim.run, text=why, again=moment)
+
+
+def _failed(draft: Draft, job: Job, said: str, follows: Next, saved: str | None) -> None:
+    """What the board says of a failed run: blocked with what is wanted, or when the next try may be."""
+    is_ours = draft.claim(job.task.id).run == job.claim.run
+    task = draft.board.tasks.get(job.task.id)
+    if follows.blocked and is_ours and task is not None and is_still_due(task, job.work):
+        tasks.block(draft, job.task.id, follows.blocked)
+    when = f" The next try is at {times.stamp(follows.at)} or after." if follows.at else ""
+    kept = f" Its work is kept in {saved}." if saved else ""
+    messages.note(draft, job.task.id, f"This run came to nothing: {said}{when}{kept}")
+    if is_ours:
+        draft.release(job.task.id)
+
+
+def _patiently(act: Callable[[], Result[T]]) -> Result[T]:
+    """Try again while git is in the middle of something: a finished run is worth a wait."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return act()
+        except claims.Gone:
+            raise
+        except Conflict:
+            if time.monotonic() > until:
+                raise
+            time.sleep(PAUSE)
+
+
+def _close(job: Job, outcome: str, text: str, **more: Any) -> None:
+    """What the ledger and the run's log keep of it."""
+    now, total = job.store.clock(), job.meter.total
+    job.ledger.settle(job.claim.run, now)
+    usage = {"input_tokens": total.input_tokens, "output_tokens": total.output_tokens, "usd": total.usd}
+    job.log.say(outcome=outcome, text=text, end=times.stamp(now), usage=usage, **more)
+
+
+def _trailers(job: Job, is_unconfined: bool) -> Trailers:
+    total = job.meter.total
+    found = [("Run", job.claim.run), ("Run-Task", job.task.id), ("Runner", job.runner)]
+    found += [("Model", job.meter.model)] if total.tokens and job.meter.model else []
+    found += [("Tokens", str(total.tokens))] if total.tokens else []
+    found += [("Cost-USD", f"{total.usd:.6f}")] if total.usd is not None else []
+    return found + ([("Sandbox", "off")] if is_unconfined else [])
+
+
+def _marks(job: Job) -> Trailers:
+    """For each cap of which this run has passed the mark: who can still do something about it reads it."""
+    found: Trailers = []
+    for cap in job.meter.near():
+        found += [("Event", f"budget.near {cap.agent or 'board'}"), ("Budget", str(cap))]
+    return found
+
+
+def _shown(job: Job, handed: Handed) -> Trailers:
+    """The evidence of work that is handed in, bound to its commit.
+
+    Raises ChecksFailed for a secret in it, and Same where the very same difference was handed in before.
+    """
+    data = workspace.diff(job.store, handed.base, handed.commit)
+    added = "\n".join(line[1:] for line in data.decode(errors="replace").split("\n") if line.startswith("+"))
+    found = secrets.find(added)
+    if found:
+        raise ChecksFailed(f"The change holds what looks like a secret ({found[0]}); take it out.")
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    if digest in attempts.handed_in(job.history):
+        raise Same("The very same change was handed in before and sent back.")
+    return [("Commit", handed.commit), ("Diff", digest)]
+
+
+def told(job: Job, place: Workspace) -> dict[str, Any]:
+    """What a prompt says beyond the board: the last note, the last checks, and for a reviewer the change."""
+    said = [m for m in job.board.messages_of(job.task.id) if m.type == "status_update"]
+    checkers = {a.name for a in job.board.agents.values() if a.agentos.runner == "checks"}
+    own = [message for message in said if message.author == job.agent.name]
+    checked = [message for message in said if message.author in checkers]
+    change = b""
+    if job.work.is_review and place.tip:
+        change = workspace.diff(job.store, place.base, place.tip)
+    return {
+        "handoff": job.store.body(own[-1]) if own else "",
+        "checks": job.store.body(checked[-1]) if checked else "",
+        "diff": change.decode(errors="replace"),
+        "is_review": job.work.is_review,
+    }
