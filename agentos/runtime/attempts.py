@@ -85,6 +85,16 @@ def handed_in(history: Sequence[Run]) -> set[str]:
     return found - {""}
 
 
+def is_reviewed(agent: str, history: Sequence[Run]) -> bool:
+    """Whether this agent has given its verdict, and nothing was handed in and nobody has spoken since."""
+    for run in history:
+        if run.verdict and run.agent == agent:
+            return True
+        if run.commit and not run.verdict or not (run.run or run.agent):
+            return False
+    return False
+
+
 def delay(number: int, after: float | None, run: str) -> timedelta:
     """How long to wait after the `number`-th try: as the hint says, else 30 s · 2ⁿ ± 25 %, at most 30 min."""
     if after is not None:

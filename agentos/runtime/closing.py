@@ -35,31 +35,22 @@ MOST_SAID = 2000
 Trailers = list[tuple[str, str]]
 
 
-def settle(job: Job, outbox: Outbox, handed: Handed | None, is_unconfined: bool) -> Beat:
-    """Apply what a run proposes and give its claim back, in one commit. Raises Gone, ChecksFailed, Same."""
-    is_submitted = any(isinstance(action, o.Submit) for action in outbox.actions)
-    shown = _shown(job, handed) if is_submitted and handed is not None and not handed.is_empty else []
+def settle(job: Job, outbox: Outbox, handed: Handed | None, tip: str, is_unconfined: bool) -> Beat:
+    """Apply what a run proposes and give its claim back, in one commit.
+
+    `tip` is the commit that a review was about, if any. Raises Gone, Cancelled, ChecksFailed and Same.
+    """
+    shown = _verdict(job, outbox, tip) if job.work.is_review else _evidence(job, outbox, handed)
     refused: list[str] = []
 
     def decide(draft: Draft) -> None:
         claims.require(draft, job.claim)
         if is_still_due(draft.task(job.task.id), job.work):
-            left = handed.left_out if handed else ()
-            refused[:] = settling.apply(
-                draft,
-                job.task.id,
-                outbox,
-                job.agent,
-                is_review=job.work.is_review,
-                has_diff=bool(shown),
-                left=left,
-            )
+            refused[:] = _apply(draft, job, outbox, handed, has_diff=bool(shown), is_kept=bool(tip))
         elif job.meter.total.tokens:
             raise Cancelled(f"{job.task.id} has moved on meanwhile.")
         if job.meter.total.tokens and not draft.written:
-            messages.add(
-                draft, job.task.id, "Worked on this; there is nothing to report.", type="status_update"
-            )
+            messages.note(draft, job.task.id, "Worked on this; there is nothing to report.")
         draft.release(job.task.id)
 
     trailers = [*_trailers(job, is_unconfined), *shown, *_marks(job)]
@@ -67,6 +58,40 @@ def settle(job: Job, outbox: Outbox, handed: Handed | None, is_unconfined: bool)
     text = sentence(events(result.changes))
     _close(job, "settled", text, refused=refused)
     return Beat(job.agent.name, job.task.id, "settled", job.claim.run, result.commit, text)
+
+
+def _apply(
+    draft: Draft, job: Job, outbox: Outbox, handed: Handed | None, *, has_diff: bool, is_kept: bool
+) -> list[str]:
+    """The outbox, and a person called for where checks have failed too often; gives what was left out."""
+    refused = settling.apply(
+        draft,
+        job.task.id,
+        outbox,
+        job.agent,
+        is_review=job.work.is_review,
+        has_diff=has_diff,
+        is_kept=is_kept,
+        left=handed.left_out if handed else (),
+    )
+    if _has(outbox, o.SendBack):
+        follows = attempts.next_of("checks", "", None, job.history, job.began, job.claim.run)
+        if follows.blocked:
+            tasks.block(draft, job.task.id, follows.blocked)
+    return refused
+
+
+def _has(outbox: Outbox, kind: type) -> bool:
+    return any(isinstance(action, kind) for action in outbox.actions)
+
+
+def _verdict(job: Job, outbox: Outbox, tip: str) -> Trailers:
+    """What a review said, bound to the commit it was about."""
+    if _has(outbox, o.SendBack):
+        said = [("Verdict", "failed"), ("Failure", "checks")]
+    else:
+        said = [("Verdict", "approved" if _has(outbox, o.Approve) else "seen")]
+    return [*said, *([("Commit", tip)] if tip else [])]
 
 
 def fail(job: Job, error: AgentOSError, saved: str | None, is_unconfined: bool) -> Beat:
@@ -152,11 +177,13 @@ def _marks(job: Job) -> Trailers:
     return found
 
 
-def _shown(job: Job, handed: Handed) -> Trailers:
-    """The evidence of work that is handed in, bound to its commit.
+def _evidence(job: Job, outbox: Outbox, handed: Handed | None) -> Trailers:
+    """The evidence of work that is handed in, bound to its commit; empty where there is none.
 
     Raises ChecksFailed for a secret in it, and Same where the very same difference was handed in before.
     """
+    if handed is None or handed.is_empty or not _has(outbox, o.Submit):
+        return []
     data = workspace.diff(job.store, handed.base, handed.commit)
     added = "\n".join(line[1:] for line in data.decode(errors="replace").split("\n") if line.startswith("+"))
     found = secrets.find(added)

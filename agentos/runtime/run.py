@@ -31,6 +31,9 @@ class Try:
         if rest is not None:
             claims.drop(job.store, job.claim)
             return closing.passed(job, f"it rests until {times.stamp(rest)}", rest)
+        if job.work.is_review and attempts.is_reviewed(job.agent.name, job.history):
+            claims.drop(job.store, job.claim)
+            return closing.passed(job, "it has been reviewed as it is")
         job.log.say(run=job.claim.run, agent=job.agent.name, task=job.task.id, runner=job.runner)
         job.log.say(model=job.agent.model, start=times.stamp(job.began), is_review=job.work.is_review)
         try:
@@ -40,7 +43,8 @@ class Try:
                 outbox = self._think()
                 lease.check()
                 handed = self._hand_in()
-            return closing.settle(job, outbox, handed, self._unconfined)
+            tip = self.workspace.tip if self.workspace and job.work.is_review else ""
+            return closing.settle(job, outbox, handed, tip, self._unconfined)
         except claims.Gone as gone:
             return closing.fail(job, Cancelled(str(gone)), self._salvage(), self._unconfined)
         except AgentOSError as error:
@@ -80,6 +84,8 @@ class Try:
             prompt=told,
             env=job.env,
             stop_at=job.stop_at,
+            body=job.store.body(job.task),
+            left=lambda: (job.stop_at - job.store.clock()).total_seconds(),
         )
         try:
             return RUNNERS[job.runner](work)

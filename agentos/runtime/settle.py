@@ -23,14 +23,16 @@ def apply(
     *,
     is_review: bool = False,
     has_diff: bool = False,
+    is_kept: bool = False,
     left: Iterable[str] = (),
 ) -> list[str]:
     """Apply an outbox to an open draft, as its actor.
 
     Each action stands for itself: one that is refused, or that the board does not take, is left out, and a
     comment on the task says so; the rest is applied. `has_diff` is whether a commit is handed in, `left` what
-    it left out already. Gives all that was left out. Raises ChecksFailed for work that is handed in without
-    anything to show.
+    it left out already; `is_kept` is whether the work stands on a branch, so that passing it is a verdict and
+    the task is done once it is merged. Gives all that was left out. Raises ChecksFailed for work that is
+    handed in without anything to show.
     """
     refused = list(left)
     for action, why in permission.beyond(outbox.actions):
@@ -42,7 +44,7 @@ def apply(
             with draft.all_or_nothing():
                 if why is not None:
                     raise Refused(why)
-                _apply(draft, mine, action)
+                _apply(draft, mine, _as_verdict(action, mine) if is_kept else action)
         except AgentOSError as error:
             refused.append(f"{_name(action)}: {error}")
     if refused:
@@ -53,6 +55,14 @@ def apply(
     if outbox.is_simulated:
         tasks.edit(draft, task, {}, add_to={"labels": [SIMULATED]})
     return refused
+
+
+def _as_verdict(action: o.Action, task: Task) -> o.Action:
+    """An approval of work on a branch: said, and the merge is left to whoever may do it."""
+    if not isinstance(action, o.Approve):
+        return action
+    note = f"{action.note}\n\n" if action.note.strip() else ""
+    return o.Comment(f"{note}Passed; `agentos approve {task.short}` merges it.", type="status_update")
 
 
 def _require_evidence(draft: Draft, task: Task, outbox: Outbox, has_diff: bool) -> None:

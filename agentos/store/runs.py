@@ -15,7 +15,8 @@ _FORMAT = "%ct%x00%(trailers:only,unfold,separator=%x1f)"
 class Run:
     """One commit, as far as it is about runs; `run` is empty where somebody did something by hand.
 
-    `failure` is the kind of a failed one, `diff` names what was handed in, `commit` the handed-in commit.
+    `failure` is the kind of a failed one; `commit` is what was handed in or, with a `verdict` (`approved`,
+    `failed`, `seen`), what was reviewed; `diff` names what was handed in.
     """
 
     time: datetime
@@ -29,6 +30,7 @@ class Run:
     failure: str = ""
     commit: str = ""
     diff: str = ""
+    verdict: str = ""
     retry_at: datetime | None = None
 
 
@@ -70,6 +72,7 @@ def _run(time: str, text: str) -> Run:
         failure=said.get("Failure", ""),
         commit=said.get("Commit", ""),
         diff=said.get("Diff", ""),
+        verdict=said.get("Verdict", ""),
         retry_at=_moment(said.get("Retry-At", "")),
     )
 

@@ -1,6 +1,6 @@
 """How an agent thinks: one module each, and a dict that can be read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -10,7 +10,8 @@ from agentos.model.records import Agent, Task
 from agentos.runtime.budget import Meter
 from agentos.runtime.outbox import Outbox
 from agentos.runtime.runlog import RunLog
-from agentos.runtime.runners import simulated
+from agentos.runtime.runners import checks, command, simulated
+from agentos.runtime.sandbox import Cell, Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,34 @@ class Work:
     """The keys, and the variables that a person listed for this agent; keys never enter the sandbox."""
     stop_at: datetime | None = None
     """The wall limit."""
+    body: str = ""
+    """The task's text, below its front matter."""
+    left: Callable[[], float] = lambda: 3600.0
+    """Seconds until the wall limit."""
+
+    def run_command(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = float("inf"),
+        stdin: bytes = b"",
+        limit: int = 65536,
+        with_network: bool = False,
+    ) -> Ended:
+        """Run a command in the workspace and the sandbox, with the variables that a person listed.
+
+        Its output goes to the run's log. Raises NotFound where there is no such program.
+        """
+        settings = self.agent.agentos
+        listed = {name: self.env[name] for name in settings.env if name in self.env}
+        network = settings.network if with_network else ()
+        cell = Cell(self.workspace.path, self.workspace.home, self.workspace.reads, listed, network)
+        within = max(1.0, min(timeout, self.left()))
+        ended: Ended = self.sandbox.run(argv, cell, timeout=within, stdin=stdin, limit=limit)
+        self.log.write(
+            "command", argv=list(argv), code=ended.code, output=ended.output.decode(errors="replace")
+        )
+        return ended
 
 
 class Runner(Protocol):
@@ -39,5 +68,9 @@ class Runner(Protocol):
     def __call__(self, work: Work) -> Outbox: ...
 
 
-RUNNERS: dict[str, Runner] = {"simulated": simulated.run}
+RUNNERS: dict[str, Runner] = {
+    "checks": checks.run,
+    "command": command.run,
+    "simulated": simulated.run,
+}
 """Every runner that does tasks; `rules` is the orchestrator's own and runs inside the tick."""
