@@ -31,12 +31,17 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from agentos.actions import pages, setup, tasks
+from agentos.actions import agents, pages, setup, tasks
 from agentos.actions.teams import FULL
+from agentos.cli.tick import APART
+from agentos.errors import Refused
 from agentos.model import ids
 from agentos.model.records import Task
+from agentos.model.rules import Assignment
+from agentos.runtime import apart, sandbox
 from agentos.store import clone, codec
 from agentos.store.cache import uncollected
+from agentos.store.draft import Draft
 from agentos.store.repository import Store
 from agentos.store.transaction import transact
 
@@ -273,6 +278,35 @@ def processes(store: Store, root: Path, size: int) -> Iterator[Row]:
         yield Row("task add, with a commit", size, added, "backlog task create", theirs[2])
 
 
+def heartbeats(store: Store, root: Path, size: int) -> Iterator[Row]:
+    """A heartbeat in a process of its own, besides model and checks: its command writes one file."""
+    if size > 1000:
+        return
+    settings = {"runner": "command", "command": ["sh", "-c", "date +%N > made.txt"]}
+    try:
+        sandbox.find("auto")
+    except Refused:
+        with (root / "board/config.yml").open("a") as config:
+            config.write("sandbox: 'off'\n")
+
+    def prepare(draft: Draft) -> list[str]:
+        agents.add(draft, "bench", agentos=settings | {"max_tasks": RUNS + 1})
+        made = [tasks.add(draft, f"Beat {n}", assignees=["bench"]).id for n in range(RUNS + 1)]
+        for name in made:
+            draft.put(draft.task(name).replace(status="in_progress"))
+        return made
+
+    names = transact(store, prepare, store.person()).value
+    lasted = []
+    for name in names:
+        start = time.perf_counter()
+        done = apart.beat(store, Assignment("bench", name), {}, APART, "60m")
+        lasted.append(1000 * (time.perf_counter() - start))
+        assert done.outcome == "settled", done
+    figure = statistics.median(lasted[1:])
+    yield Row("heartbeat besides model and checks, wall", size, figure, "fixed", 500, most=1)
+
+
 def backlog_figures(root: Path, size: int) -> list[float]:
     """CPU of Backlog.md's list, edit and create; it does not commit."""
     make_backlog(root, size)
@@ -323,7 +357,7 @@ def measure(sizes: Sequence[int]) -> Iterator[Row]:
         (base / ".gitconfig").write_text(who)
         for size in sizes:
             store = make_board(base / f"board-{size}", size)
-            for rows in (transactions, loads, processes):
+            for rows in (transactions, loads, processes, heartbeats):
                 yield from rows(store, base / f"board-{size}", size)
         yield from history(base)
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "message": "agentos.cli.message",
     "settle": "agentos.cli.settle",
     "inbox": "agentos.cli.inbox",
+    "runs": "agentos.cli.runs",
     "doctor": "agentos.cli.doctor",
     "render": "agentos.cli.render",
     "schema": "agentos.cli.schema",

@@ -90,7 +90,7 @@ def is_reviewed(agent: str, history: Sequence[Run]) -> bool:
     for run in history:
         if run.verdict and run.agent == agent:
             return True
-        if run.commit and not run.verdict or not (run.run or run.agent):
+        if (run.commit and not run.verdict) or not (run.run or run.agent):
             return False
     return False
 

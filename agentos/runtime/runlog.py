@@ -118,6 +118,26 @@ def facts(local: Path, run: str) -> dict[str, Any]:
     return _facts(folder(local) / run)
 
 
+def lines(local: Path, run: str, start: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The whole lines of a run's log from a place in the file on, and the place after them."""
+    try:
+        with (folder(local) / run / "log.jsonl").open("rb") as file:
+            file.seek(start)
+            data = file.read()
+    except OSError:
+        return [], start
+    whole = data[: data.rfind(b"\n") + 1]
+    return [_line(line) for line in whole.splitlines()], start + len(whole)
+
+
+def _line(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"kind": "unreadable"}
+
+
 def _facts(run: Path) -> dict[str, Any]:
     try:
         found = json.loads((run / "run.json").read_bytes())

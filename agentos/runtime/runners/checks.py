@@ -36,8 +36,8 @@ class Seen:
 def run(work: "Work") -> Outbox:
     """Tick what passes, clear what does not; send the work back where anything failed.
 
-    The criteria that are no checks are left to a reviewer: only where every criterion is a check, or ticked, is
-    the work passed.
+    The criteria that are no checks are left to a reviewer: the work is passed only where every criterion is a
+    check, or ticked.
     """
     boxes = criteria(work.body)
     seen = [_check(work, box) for box in boxes if box.check]

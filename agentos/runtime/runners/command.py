@@ -1,4 +1,4 @@
-"""The command runner: an external coding agent as a command line, in the task's workspace and the sandbox."""
+"""The command runner: an external coding agent as a command line, in the workspace and the sandbox."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ End with one line of its own: `{APPROVE}`, or `{SEND_BACK}: ` and what is wrong.
 
 
 def run(work: "Work") -> Outbox:
-    """Run the agent's `command` with the prompt on its standard input; what it leaves in the files is its work.
+    """Run the agent's `command`, the prompt on its standard input; what it leaves in the files is its work.
 
     In a review its last line is the verdict. Raises MissingTool without a command, TimedOut and Failed.
     """

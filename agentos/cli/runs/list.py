@@ -1,0 +1,78 @@
+"""agentos runs list: the runs of this clone, newest first."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from agentos.cli import context
+from agentos.model.activity import short
+from agentos.runtime import runlog
+
+app = typer.Typer()
+
+
+@app.command()
+def list_(
+    agent: Annotated[str | None, typer.Option(help="Only this agent's.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only this task's.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")] = 20,
+    as_json: context.Json = False,
+) -> None:
+    """List the runs that this clone has a log of, newest first.
+
+    A log is kept for 30 days; what a run cost and came to stands in history for good.
+
+    Example: agentos runs list --agent technical
+    """
+    store = context.store()
+    name = store.board().task(task).id if task else None
+    names = sorted(runlog.names_in(runlog.folder(store.local)), reverse=True)
+    everything = ({"run": run} | runlog.facts(store.local, run) for run in names)
+    found = [
+        each
+        for each in everything
+        if (agent is None or each.get("agent") == agent) and (name is None or each.get("task") == name)
+    ]
+    shown = found[:limit] if limit else found
+    if as_json:
+        context.print_json(shown)
+        return
+    if not shown:
+        context.say("No runs here yet; simulated ones keep no log.")
+        return
+    if not context.is_terminal():
+        context.rows(_cells(each) for each in shown)
+        return
+    _table(shown)
+
+
+def _cells(run: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
+    usage = run.get("usage") or {}
+    tokens = usage.get("input_tokens", 0) + usage.get("output_tokens", 0)
+    cost = f"${usage['usd']:.4f}" if usage.get("usd") is not None else ""
+    words = [run["run"], run.get("agent"), short(str(run.get("task", ""))), run.get("outcome") or "running"]
+    name, agent, task, outcome = (str(word or "") for word in words)
+    return name, agent, task, outcome, f"{tokens:,}" if tokens else "", cost
+
+
+def _table(shown: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("RUN", "AGENT", "TASK", "OUTCOME", "TOKENS", "COST", "WHAT"):
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    colours = {"settled": "green", "failed": "red", "running": "yellow"}
+    for run in shown:
+        name, agent, task, outcome, tokens, cost = map(context.clean, _cells(run))
+        table.add_row(
+            Text(name, style="dim"),
+            Text(agent, style="blue"),
+            task,
+            Text(outcome, style=colours.get(outcome, "")),
+            tokens,
+            cost,
+            Text(context.clean(str(run.get("text", ""))), style="dim"),
+        )
+    context.console().print(table)

@@ -1,0 +1,325 @@
+"""Heartbeats of real runners, in real sandboxes: work, reviews, failures, and runs that are killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Cli, Scratch
+
+from agentos.actions import tasks
+from agentos.cli import keys
+from agentos.cli.tick import APART
+from agentos.errors import Invalid, Refused
+from agentos.model.words import Status
+from agentos.orchestrator import tick as ticking
+from agentos.orchestrator.tick import Options, Report
+from agentos.runtime import budget, sandbox
+from agentos.runtime.ledger import Entry, Ledger
+from agentos.store import runs
+from agentos.store.runs import Run
+
+TASK = "TASK-001-the-work"
+WORK = ["sh", "-c", "cat > told.txt; echo done > made.txt; echo made it"]
+
+
+def confinement() -> str:
+    """`auto` where bubblewrap runs here, else `off`."""
+    try:
+        return "auto" if sandbox.find("auto") else "off"
+    except Refused:
+        return "off"
+
+
+@pytest.fixture(scope="module")
+def setting() -> str:
+    return confinement()
+
+
+@pytest.fixture
+def team(scratch: Scratch, setting: str) -> Scratch:
+    """A board with one task for technical, which runs commands; qa is paused."""
+    scratch.write("board/config.yml", scratch.read("board/config.yml") + f"sandbox: '{setting}'\n")
+
+    def fill(draft: Any) -> None:
+        tasks.add(draft, "The work", body="Make it.", checks=["test -f made.txt"], assignees=["technical"])
+
+    scratch.act(fill)
+    equip(scratch, "technical", runner="command", command=WORK)
+    equip(scratch, "qa", paused=True)
+    return scratch
+
+
+def equip(board: Scratch, name: str, **settings: Any) -> None:
+    """Set these under `agentos:` in an agent's file."""
+
+    def decide(draft: Any) -> None:
+        agent = draft.board.agents[name]
+        plain = agent.agentos.model_dump(mode="json", exclude_unset=True)
+        draft.put(agent.replace(agentos=plain | settings))
+
+    board.act(decide)
+
+
+def tick(board: Scratch, **options: Any) -> Report:
+    return ticking.tick(board.store, Options(force=True, settle=0.0, **options))
+
+
+def newest(board: Scratch) -> Run:
+    return history(board)[0]
+
+
+def history(board: Scratch) -> list[Run]:
+    return runs.of_task(board.store, board.store.board().task("1"))
+
+
+def test_a_run_hands_in_a_commit_and_settles_in_one_of_the_board(team: Scratch, setting: str) -> None:
+    count = int(team.git("rev-list", "--count", "main"))
+    (beat,) = tick(team).beats
+    assert (beat.outcome, beat.text) == ("settled", "submitted TASK-001, reported on TASK-001"), beat
+    assert int(team.git("rev-list", "--count", "main")) == count + 2
+    assert team.git("show", f"agentos/{TASK}:made.txt") == "done\n"
+    assert not (team.root / "made.txt").exists()
+    told = team.git("show", f"agentos/{TASK}:told.txt")
+    assert "Make it." in told and "Read the task and its acceptance criteria" in told
+    run = newest(team)
+    assert (run.run, run.agent, run.task, run.runner) == (beat.run, "technical", TASK, "command")
+    assert run.commit == team.git("rev-parse", f"agentos/{TASK}").strip() and run.diff
+    body = team.git("log", "-1", "--format=%B", "main")
+    assert ("Sandbox: off" in body) is (setting == "off")
+    assert team.store.board().task("1").status is Status.REVIEW
+    assert team.store.refs().claims == {}
+    facts = json.loads((team.store.local / "runs" / beat.run / "run.json").read_text())
+    assert (facts["outcome"], facts["agent"], facts["task"]) == ("settled", "technical", TASK)
+    assert {"rules", "instructions", "task"} <= facts["prompt"].keys()
+
+
+def test_the_checks_pass_what_passes_and_only_once(team: Scratch) -> None:
+    tick(team)
+    equip(team, "qa", paused=False, runner="checks")
+    (beat,) = tick(team).beats
+    assert beat.outcome == "settled", beat
+    run = newest(team)
+    assert (run.verdict, run.commit) == ("approved", team.git("rev-parse", f"agentos/{TASK}").strip())
+    assert "- [x] `test -f made.txt` passes" in team.read(f"board/tasks/{TASK}.md")
+    assert team.store.board().task("1").status is Status.REVIEW, "a person merges"
+    (beat,) = tick(team).beats
+    assert (beat.outcome, beat.text) == ("passed", "it has been reviewed as it is")
+
+
+def test_failing_checks_send_back_with_the_output_and_end_with_a_person(team: Scratch) -> None:
+    equip(team, "technical", command=["sh", "-c", "cat >> told.txt; date +%N >> tries.txt"])
+    equip(team, "qa", paused=False, runner="checks")
+
+    def check(draft: Any) -> None:
+        tasks.edit(draft, "1", {"priority": 1})
+
+    team.act(check)
+    for number in range(3):
+        tick(team, agent="technical")
+        assert team.store.board().task("1").status is Status.REVIEW, number
+        tick(team, agent="qa")
+        task = team.store.board().task("1")
+        assert task.status is Status.IN_PROGRESS
+        assert bool(task.blocked) is (number == 2), number
+    assert "it does not pass" in (task.blocked or "")
+    assert [run.failure for run in history(team) if run.verdict] == ["checks"] * 3
+    told = team.git("show", f"agentos/{TASK}:told.txt")
+    assert "1 of 1 checks fail" in told and "Checks that failed in the last attempt" in told
+
+
+def test_the_very_same_change_twice_stops(team: Scratch) -> None:
+    equip(team, "technical", command=["sh", "-c", "echo same > made.txt"])
+    equip(team, "qa", paused=False, runner="command", command=["echo", "SEND BACK: no"])
+    tick(team, agent="technical")
+    tick(team, agent="qa")
+    assert team.store.board().task("1").status is Status.IN_PROGRESS
+    (beat,) = tick(team, agent="technical").beats
+    assert beat.outcome == "failed" and "very same change" in beat.text
+    assert "handed in twice" in (team.store.board().task("1").blocked or "")
+
+
+def test_nothing_to_show_is_a_failed_try_and_three_of_them_ask_a_person(team: Scratch) -> None:
+    equip(team, "technical", command=["true"])
+    for number in range(3):
+        (beat,) = tick(team).beats
+        assert beat.outcome == "failed" and "nothing to review" in beat.text
+        assert bool(team.store.board().task("1").blocked) is (number == 2)
+    assert tick(team).beats == ()
+    assert team.store.refs().claims == {}
+
+
+def test_a_command_that_fails_rests_and_its_work_is_kept(team: Scratch) -> None:
+    equip(team, "technical", command=["sh", "-c", "echo half > half.txt; echo no luck; exit 3"])
+    (beat,) = tick(team).beats
+    assert beat.outcome == "failed" and "left with 3: no luck" in beat.text and beat.again
+    assert newest(team).failure == "failed"
+    refs = team.git("for-each-ref", "--format=%(refname)", "refs/agentos/salvage").split()
+    assert len(refs) == 1 and team.git("show", f"{refs[0]}:half.txt") == "half\n"
+    assert tick(team).beats == (), "it rests"
+    team.clock.forward(minutes=2)
+    equip(team, "technical", command=["sh", "-c", "test -f half.txt && echo whole > whole.txt"])
+    team.clock.forward(minutes=2)
+    (beat,) = tick(team).beats
+    assert beat.outcome == "settled", beat
+    assert team.git("show", f"agentos/{TASK}:half.txt") == "half\n"
+
+
+def test_a_missing_program_blocks_at_once(team: Scratch) -> None:
+    equip(team, "technical", command=[])
+    tick(team)
+    assert "no `command:`" in (team.store.board().task("1").blocked or "")
+    assert newest(team).failure == "tool"
+
+
+def test_a_cap_of_the_day_that_is_used_up_wakes_nobody_until_tomorrow(team: Scratch) -> None:
+    equip(team, "technical", budget={"usd_per_day": 0.5})
+    trailers = [("Run", "r0"), ("Run-Task", TASK), ("Cost-USD", "0.50"), ("Tokens", "10")]
+    from agentos.actions import messages
+    from agentos.model.activity import Actor
+    from agentos.store.transaction import transact
+
+    store = team.store
+    transact(store, lambda d: messages.note(d, TASK, "Spent."), Actor("technical", True), trailers=trailers)
+    (beat,) = tick(team).beats
+    assert beat.outcome == "passed" and "usd_per_day of technical" in beat.text
+    head = team.git("rev-parse", "main")
+    assert tick(team).beats == () and team.git("rev-parse", "main") == head
+    team.clock.forward(hours=24)
+    (beat,) = tick(team).beats
+    assert beat.outcome == "settled", beat
+
+
+# A process each ------------------------------------------------------------------------------------------
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 20.0) -> Any:
+    until = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+def test_a_run_in_a_process_of_its_own_sees_what_was_listed_and_no_key(team: Scratch) -> None:
+    script = (
+        "echo $GREETING $HIDDEN $SOME_API_KEY > made.txt; cat /proc/*/environ >> made.txt; echo sesame-sesame"
+    )
+    equip(team, "technical", command=["sh", "-c", script], env=["GREETING"])
+    given = {"GREETING": "hello", "HIDDEN": "not-listed"}
+    report = tick(team, apart=APART, variables=given, keys={"SOME_API_KEY": "sesame-sesame"})
+    assert [beat.outcome for beat in report.beats] == ["settled"], report
+    made = team.git("show", f"agentos/{TASK}:made.txt")
+    assert made.startswith("hello\n") and "sesame" not in made and "not-listed" not in made
+    kept = [file.read_text() for file in (team.store.local / "runs" / report.beats[0].run).iterdir()]
+    assert "made.txt" in "".join(kept) and "sesame-sesame" not in "".join(kept)
+    assert team.git("rev-parse", "main").strip() == report.beats[0].commit
+
+
+def test_a_killed_run_is_saved_and_continued_once(team: Scratch) -> None:
+    slow = "test -f half.txt && exec sh -c 'echo whole > made.txt'; echo half > half.txt; sleep 60"
+    equip(team, "technical", command=["sh", "-c", slow])
+    asked = json.dumps({"work": {"agent": "technical", "task": TASK, "is_review": False}, "env": {}})
+    team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
+    with subprocess.Popen(APART, cwd=team.root, stdin=subprocess.PIPE, start_new_session=True) as run:
+        assert run.stdin is not None
+        run.stdin.write(asked.encode())
+        run.stdin.close()
+        wait_for((team.store.local / "workspaces" / TASK / "half.txt").exists)
+        assert [claim.pid for claim in team.store.claims()] == [run.pid]
+        assert tick(team).beats == (), "somebody is at work on it"
+        os.kill(run.pid, signal.SIGKILL)
+    report = tick(team, apart=APART)
+    assert any("Its process is gone" in note for note in report.notes)
+    assert [beat.outcome for beat in report.beats] == ["settled"], report
+    assert team.git("show", f"agentos/{TASK}:half.txt") == "half\n"
+    assert team.git("show", f"agentos/{TASK}:made.txt") == "whole\n"
+    assert [run.failure for run in history(team) if run.run] == ["", "lost"]
+    assert team.store.refs().claims == {} and not Ledger(team.store.local).is_open()
+
+
+def test_a_run_whose_process_dies_under_the_tick_is_settled_by_it(team: Scratch) -> None:
+    equip(team, "technical", command=["true"])
+    dies = (sys.executable, "-c", "import sys; sys.exit('out of memory')")
+    (beat,) = tick(team, apart=dies).beats
+    assert (beat.outcome, beat.text) == ("lost", "its process died (out of memory)")
+    assert team.store.refs().claims == {}
+
+
+def test_what_a_run_cost_that_never_settled_is_brought_into_history(team: Scratch) -> None:
+    ledger = Ledger(team.store.local)
+    with ledger.change() as entries:
+        entries["r9"] = Entry(
+            "r9", "technical", TASK, "2026-02-02T10:00:00Z", usd=0.25, tokens=500, model="m"
+        )
+    notes = tick(team).notes
+    assert any("its cost is now in history" in note for note in notes)
+    counted = next(run for run in history(team) if run.run == "r9")
+    assert (counted.usd, counted.tokens, counted.model) == (0.25, 500, "m")
+    assert not ledger.is_open()
+    head = team.git("rev-list", "--count", "main")
+    equip(team, "technical", paused=True)
+    tick(team)
+    assert int(team.git("rev-list", "--count", "main")) == int(head) + 1
+    team.git("gc", "-q")
+    assert budget.amount(runs.since(team.store, datetime(2026, 2, 1).astimezone())[-1].usd, "usd") == "$0.25"
+
+
+def test_a_task_taken_away_while_a_run_is_at_it_stays_taken(team: Scratch) -> None:
+    equip(team, "technical", command=["sh", "-c", "echo x > made.txt"])
+    team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
+    from agentos.model.rules import Assignment
+    from agentos.runtime import heartbeat
+    from agentos.store import claims
+
+    store = team.store
+    original = store.clock
+    moved = []
+
+    def clock() -> datetime:
+        if not moved and any((store.local / "workspaces").glob("*/made.txt")):
+            moved.append(claims.drop_any(team.store, TASK))
+        return original()
+
+    object.__setattr__(store, "clock", clock)
+    beat = heartbeat.beat(store, Assignment("technical", TASK), {})
+    assert moved == [True] and beat.outcome in ("passed", "failed") and "is gone" in beat.text
+    assert team.store.board().task("1").status is Status.IN_PROGRESS
+    assert not any(run.commit for run in history(team))
+
+
+# Keys ---------------------------------------------------------------------------------------------------
+
+
+def test_keys_come_from_a_file_that_nobody_else_can_read(
+    tmp_path: Path, team: Scratch, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = {"XDG_CONFIG_HOME": str(tmp_path), "OPENAI_API_KEY": "shell", "PASSWORD": "x"}
+    assert keys.read(env) == {"OPENAI_API_KEY": "shell"}
+    file = keys.path(env)
+    file.parent.mkdir()
+    file.write_text("# mine\nexport OPENAI_API_KEY='file'\nOTHER=a=b # c\n\n")
+    file.chmod(0o644)
+    with pytest.raises(Refused, match="chmod 600"):
+        keys.read(env)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    refused = cli("tick")
+    assert (refused.code, "chmod 600" in refused.err) == (6, True)
+    file.chmod(0o600)
+    assert keys.read(env) == {"OPENAI_API_KEY": "file", "OTHER": "a=b # c"}
+    file.write_text("OPENAI_API_KEY file\n")
+    with pytest.raises(Invalid, match=":1: a line is NAME=value") as wrong:
+        keys.read(env)
+    assert "file" not in str(wrong.value).replace(str(file), "")
+    (tmp_path / "elsewhere").write_text("A=b\n")
+    file.unlink()
+    file.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Refused):
+        keys.read(env)
