@@ -76,7 +76,7 @@ def _simulate(store: Store, work: Assignment, claim: Claim, board: Board) -> Bea
             settling.apply(draft, current.id, proposed, agent, is_review=work.is_review)
         draft.release(current.id)
 
-    trailers = [("Run", claim.run), ("Run-Task", work.task), ("Runner", SIMULATED)]
+    trailers = [("Run", claim.run), ("Runner", SIMULATED)]
     by = Actor(agent.name, is_agent=True)
     result = transact(store, settle, by, trailers=trailers, mark=MARK)
     text = sentence(events(result.changes)) + MARK
