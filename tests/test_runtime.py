@@ -326,7 +326,7 @@ def test_a_lease_keeps_a_claim_and_notices_when_it_is_gone(
     monkeypatch.setattr("agentos.runtime.lease.LENGTH", timedelta(seconds=0.15))
     store = working.store
     mine = claim(store)
-    with Lease(store, mine, NOW + timedelta(hours=1), lambda: None) as lease:
+    with Lease(store, mine, NOW + timedelta(hours=1), lambda name: None) as lease:
         lease.check()
         claims.drop_any(store, mine.task)
         until = time.monotonic() + 5

@@ -44,14 +44,14 @@ def settle(job: Job, outbox: Outbox, handed: Handed | None, tip: str, is_unconfi
     refused: list[str] = []
 
     def decide(draft: Draft) -> None:
-        claims.require(draft, job.claim)
-        if is_still_due(draft.task(job.task.id), job.work):
-            refused[:] = _apply(draft, job, outbox, handed, has_diff=bool(shown), is_kept=bool(tip))
+        name = claims.require(draft, job.claim)
+        if is_still_due(draft.task(name), job.work):
+            refused[:] = _apply(draft, name, job, outbox, handed, has_diff=bool(shown), is_kept=bool(tip))
         elif job.meter.total.tokens:
-            raise Cancelled(f"{job.task.id} has moved on meanwhile.")
+            raise Cancelled(f"{name} has moved on meanwhile.")
         if job.meter.total.tokens and not draft.written:
-            messages.note(draft, job.task.id, "Worked on this; there is nothing to report.")
-        draft.release(job.task.id)
+            messages.note(draft, name, "Worked on this; there is nothing to report.")
+        draft.release(name)
 
     trailers = [*_trailers(job, is_unconfined), *shown, *_marks(job)]
     result = _patiently(lambda: transact(job.store, decide, job.by, trailers=trailers))
@@ -61,12 +61,12 @@ def settle(job: Job, outbox: Outbox, handed: Handed | None, tip: str, is_unconfi
 
 
 def _apply(
-    draft: Draft, job: Job, outbox: Outbox, handed: Handed | None, *, has_diff: bool, is_kept: bool
+    draft: Draft, name: str, job: Job, outbox: Outbox, handed: Handed | None, *, has_diff: bool, is_kept: bool
 ) -> list[str]:
     """The outbox, and a person called for where checks have failed too often; gives what was left out."""
     refused = settling.apply(
         draft,
-        job.task.id,
+        name,
         outbox,
         job.agent,
         is_review=job.work.is_review,
@@ -77,7 +77,7 @@ def _apply(
     if _has(outbox, o.SendBack):
         follows = attempts.next_of("checks", "", None, job.history, job.began, job.claim.run)
         if follows.blocked:
-            tasks.block(draft, job.task.id, follows.blocked)
+            tasks.block(draft, name, follows.blocked)
     return refused
 
 
@@ -127,15 +127,18 @@ def passed(job: Job, why: str, again: datetime | None = None) -> Beat:
 
 def _failed(draft: Draft, job: Job, said: str, follows: Next, saved: str | None) -> None:
     """What the board says of a failed run: blocked with what is wanted, or when the next try may be."""
-    is_ours = draft.claim(job.task.id).run == job.claim.run
-    task = draft.board.tasks.get(job.task.id)
+    try:
+        name, is_ours = claims.require(draft, job.claim), True
+    except claims.Gone:
+        name, is_ours = job.task.id, False
+    task = draft.board.tasks.get(name)
     if follows.blocked and is_ours and task is not None and is_still_due(task, job.work):
-        tasks.block(draft, job.task.id, follows.blocked)
+        tasks.block(draft, name, follows.blocked)
     when = f" The next try is at {times.stamp(follows.at)} or after." if follows.at else ""
     kept = f" Its work is kept in {saved}." if saved else ""
-    messages.note(draft, job.task.id, f"This run came to nothing: {said}{when}{kept}")
+    messages.note(draft, name, f"This run came to nothing: {said}{when}{kept}")
     if is_ours:
-        draft.release(job.task.id)
+        draft.release(name)
 
 
 def _patiently(act: Callable[[], Result[T]]) -> Result[T]:

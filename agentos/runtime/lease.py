@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from types import TracebackType
 
@@ -18,11 +19,12 @@ LENGTH = timedelta(minutes=5)
 class Lease:
     """Holds a claim until the run is over, its time is up, or somebody takes the task away.
 
-    `has_moved_on` gives a reason why the task is no longer the run's; it is asked at each renewal.
+    `has_moved_on` gives a reason why the task of that name is no longer the run's; it is asked now and then.
+    A task that is renamed takes its claim along.
     """
 
     def __init__(
-        self, store: Store, claim: Claim, stop_at: datetime, has_moved_on: Callable[[], str | None]
+        self, store: Store, claim: Claim, stop_at: datetime, has_moved_on: Callable[[str], str | None]
     ) -> None:
         self._store = store
         self._claim = claim
@@ -51,12 +53,13 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._over.wait(LENGTH.total_seconds() / 3) and self._store.clock() < self._stop_at:
-            try:
-                self._why = self._why or self._has_moved_on()
-                until = self._store.clock() + LENGTH
-                self._claim = claims.renew(self._store, self._claim, until)
-            except claims.Gone as gone:
-                self._why = str(gone)
-                return
-            except AgentOSError:
-                continue
+            with suppress(AgentOSError):
+                self._why = self._why or self._renewed()
+
+    def _renewed(self) -> str | None:
+        """Hold the claim for longer, or say why the run has to end."""
+        held = next((claim for claim in self._store.claims() if claim.run == self._claim.run), None)
+        if held is None:
+            return f"The claim on {self._claim.task} is gone; run {self._claim.run} ends."
+        claims.renew(self._store, held, self._store.clock() + LENGTH)
+        return self._has_moved_on(held.task)

@@ -54,12 +54,12 @@ class Try:
     def _unconfined(self) -> bool:
         return self.sandbox is not None and self.sandbox.name == "off"
 
-    def _has_moved_on(self) -> str | None:
+    def _has_moved_on(self, name: str) -> str | None:
         """Why the task is no longer this run's, as the board now stands."""
-        task = self.job.store.board().tasks.get(self.job.task.id)
+        task = self.job.store.board().tasks.get(name)
         if task is not None and is_still_due(task, self.job.work):
             return None
-        return f"{self.job.task.id} has moved on meanwhile."
+        return f"{name} has moved on meanwhile."
 
     def _think(self) -> Outbox:
         job = self.job
