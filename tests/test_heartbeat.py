@@ -323,3 +323,24 @@ def test_keys_come_from_a_file_that_nobody_else_can_read(
     file.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(Refused):
         keys.read(env)
+
+
+# Logs ---------------------------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_shown_and_followed(team: Scratch, cli: Cli) -> None:
+    nothing = cli("runs", "list")
+    assert (nothing.code, nothing.out) == (0, "") and "No runs here yet" in nothing.err
+    assert cli("runs", "show").code == 3
+    (beat,) = tick(team).beats
+    line = cli("runs", "list").out.rstrip("\n").split("\t")
+    assert line[:4] == [beat.run, "technical", "TASK-001", "settled"]
+    (as_json,) = json.loads(cli("runs", "list", "--task", "1", "--json").out)
+    assert (as_json["run"], as_json["runner"], as_json["outcome"]) == (beat.run, "command", "settled")
+    assert cli("runs", "list", "--agent", "qa").out == ""
+    shown = cli("runs", "show", beat.run[:20])
+    assert shown.code == 0 and "command  argv=" in shown.out and "made it" in shown.out
+    assert json.loads(cli("runs", "show", "--json").out)["log"][0]["kind"] == "command"
+    assert cli("runs", "tail").out == cli("runs", "tail", "--no-follow", "-n", "5").out != ""
+    assert json.loads(cli("runs", "tail", "--json").out)["code"] == 0
+    assert cli("runs", "show", "nonesuch").code == 3
