@@ -213,6 +213,21 @@ def test_a_task_archived_here_and_edited_there_is_one_task(fork: Fork) -> None:
     assert fork.here.store.board().problems == ()
 
 
+@pytest.mark.parametrize("is_ours", [True, False], ids=["renamed here", "renamed there"])
+def test_a_task_renamed_on_one_side_and_edited_on_the_other_is_one_task(fork: Fork, is_ours: bool) -> None:
+    fork.here.act(lambda d: tasks.add(d, "After it", depends_on=["1"]))
+    one, other = (fork.here, fork.there) if is_ours else (fork.there, fork.here)
+    (one.root / ONE).rename(one.root / "board/tasks/TASK-001-uno.md")
+    one.act(lambda d: None)
+    other.act(lambda d: tasks.edit(d, "1", {"priority": 1}))
+    fork.land()
+    board = fork.here.store.board()
+    assert sorted(board.tasks) == ["TASK-001-uno", "TASK-002-after-it"]
+    assert board.tasks["TASK-001-uno"].priority == 1
+    assert board.tasks["TASK-002-after-it"].depends_on == ("TASK-001-uno",)
+    assert fork.status == ""
+
+
 def test_deleted_against_changed_the_change_wins(fork: Fork) -> None:
     fork.there.act(lambda d: tasks.edit(d, "1", {"priority": 1}))
     (fork.here.root / ONE).unlink()

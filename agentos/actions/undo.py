@@ -1,11 +1,12 @@
 """Undo: one commit taken back semantically, keeping what came later."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from agentos.errors import Conflict, NotFound, Refused
+from agentos.model import renames
 from agentos.model.activity import MOST_EVENTS, Activity
 from agentos.model.changes import Change
 from agentos.model.words import Status, kind_of, task_number
@@ -66,7 +67,6 @@ def _undo(draft: Draft, store: Store, commit: str, force: bool) -> Undone:
         if not force:
             _require_unbuilt(draft, store, what, later)
         kept = [line for step in what.steps for line in _take_back(draft, store, objects, step)]
-    _follow_names(draft, what)
     if not draft.written:
         raise Conflict(f"Nothing of {commit[:9]} is left to undo: {_why(commit, kept, later)}.")
     if not force:
@@ -145,7 +145,8 @@ def _completes(step: Step) -> bool:
 
 def _require_unreferenced(draft: Draft, store: Store, commit: str) -> None:
     """Raises Refused where something that came later speaks of what would be gone."""
-    after, gone = draft.board, draft.before.tasks.rows.keys() - draft.board.tasks.rows.keys()
+    after, named = draft.board, renames.renamed(draft.before, draft.board)
+    gone = draft.before.tasks.rows.keys() - after.tasks.rows.keys() - named.keys()
     said = {
         PurePosixPath(path).stem for path in draft.before.messages.rows.keys() - after.messages.rows.keys()
     }
@@ -226,24 +227,3 @@ def _place(draft: Draft, path: str) -> str:
     number = task_number(name)
     same = [row[0] for other, row in tasks.items() if number is not None and task_number(other) == number]
     return same[0] if len(same) == 1 else path
-
-
-def _follow_names(draft: Draft, what: Past) -> None:
-    """Where a task got its old name back, what came later under the other one follows it."""
-    renamed: Mapping[str, str] = {
-        PurePosixPath(step.after.path).stem: PurePosixPath(step.before.path).stem
-        for step in what.steps
-        if step.before and step.after and kind_of(step.after.path) == "task"
-    }
-    names = {new: old for new, old in renamed.items() if new != old and new not in draft.board.tasks}
-    for path in [path for path in draft.board.messages.rows if names and path.split("/")[2] in names]:
-        folder, name = PurePosixPath(path).parent, PurePosixPath(path).name
-        draft.rename(path, f"{folder.with_name(names[folder.name])}/{name}")
-    for task in draft.board.tasks.values() if names else ():
-        changes: dict[str, Any] = {}
-        if task.parent in names:
-            changes["parent"] = names[task.parent]
-        if names.keys() & set(task.depends_on):
-            changes["depends_on"] = [names.get(name, name) for name in task.depends_on]
-        if changes:
-            draft.put(task.replace(**changes))

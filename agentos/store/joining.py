@@ -5,6 +5,7 @@ It reads and writes objects alone; nothing else of the repository is touched.
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -271,14 +272,18 @@ def _renaming(
 
 
 def _moves(side: Mapping[str, Sides]) -> dict[str, str]:
-    """The tasks whose file went to another folder, as to the archive: from where to where."""
-    gone = {PurePosixPath(path).name: path for path, (old, new) in side.items() if old and not new}
-    moved = {}
+    """The tasks whose file went elsewhere, as to the archive, or got another name with its number: to where.
+
+    Where more than one file of a number went or came, none is paired.
+    """
+    gone: dict[int, list[str]] = defaultdict(list)
+    came: dict[int, list[str]] = defaultdict(list)
     for path, (old, new) in side.items():
-        source = gone.get(PurePosixPath(path).name)
-        if new and not old and source and PurePosixPath(path).name.startswith("TASK-"):
-            moved[source] = path
-    return moved
+        number = task_number(PurePosixPath(path).stem) if path.endswith(".md") else None
+        if number is not None and (old is None) is not (new is None):
+            (came if old is None else gone)[number].append(path)
+    pairs = ((gone[number], came[number]) for number in gone.keys() & came.keys())
+    return {old[0]: new[0] for old, new in pairs if len(old) == len(new) == 1}
 
 
 def some(paths: Iterable[str], most: int = 5) -> str:
