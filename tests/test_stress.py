@@ -10,7 +10,18 @@ import pytest
 STRESS = Path(__file__).parent / "stress"
 
 
-@pytest.mark.parametrize(("name", "size"), [("kill", "12"), ("heartbeats", "12"), ("driver", "12")])
+SMALL = {
+    "kill": "6",
+    "steps": "1",
+    "disk": "1",
+    "writers": "2",
+    "interleavings": "12",
+    "heartbeats": "12",
+    "driver": "12",
+}
+
+
+@pytest.mark.parametrize(("name", "size"), SMALL.items())
 def test_a_long_run_at_a_small_size(name: str, size: str) -> None:
     done = subprocess.run(
         [sys.executable, STRESS / f"{name}.py", size],

@@ -1,5 +1,10 @@
 """Transactions: what lands in the commit, and what is left alone."""
 
+import subprocess
+import sys
+import time
+
+import pytest
 from conftest import Scratch
 
 from agentos.actions import tasks
@@ -82,4 +87,34 @@ def test_a_file_dropped_in_under_a_plain_name_is_numbered(scratch: Scratch) -> N
     assert scratch.store.board().task("1").title == "Try dark mode"
     assert not (scratch.root / "board/tasks/idea.md").exists()
     assert scratch.read("board/tasks/TASK-001-try-dark-mode.md") == "# Try dark mode\n\nwords\n"
+    assert scratch.git("status", "--porcelain") == ""
+
+
+EDITOR = """
+import sys, time
+data = open(sys.argv[1], "rb").read() + b"By hand.\\n"
+with open(sys.argv[1], "wb") as file:
+    print("emptied", flush=True)
+    time.sleep(0.3)
+    file.write(data)
+"""
+
+
+@pytest.mark.parametrize("path", ["board/tasks/TASK-001-add-a-login.md", "WORKING.md"])
+def test_a_file_that_an_editor_has_just_emptied_is_not_taken_as_it_is(scratch: Scratch, path: str) -> None:
+    """A save in place empties the file first, and a busy machine may keep the editor waiting there."""
+    scratch.act(lambda d: tasks.add(d, "Add a login", body="Words."), TECHNICAL)
+    editor = subprocess.Popen(
+        [sys.executable, "-c", EDITOR, scratch.root / path], stdout=subprocess.PIPE, text=True
+    )
+    assert editor.stdout and editor.stdout.readline() == "emptied\n"
+    scratch.act(lambda d: tasks.edit(d, "1", {"priority": 1}), TECHNICAL)
+    editor.communicate()
+    time.sleep(0.03)
+    if path != "WORKING.md":
+        assert scratch.read(path).endswith("Words.\nBy hand.\n")
+    scratch.act(lambda d: None)
+    assert scratch.store.board().task("1").priority == 1
+    assert "Words." in scratch.read("board/tasks/TASK-001-add-a-login.md")
+    assert "TASK-001" in scratch.read("WORKING.md")
     assert scratch.git("status", "--porcelain") == ""

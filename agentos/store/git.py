@@ -55,6 +55,8 @@ class Git:
     work_tree: Path | None
     env: Mapping[str, str]
     """The caller's environment; only what git needs of it is passed on."""
+    held: tuple[int, ...] = ()
+    """Descriptors of locks that are not free before every git started from here is gone."""
 
     def run(
         self,
@@ -75,7 +77,7 @@ class Git:
                 cwd=self.work_tree or self.common_dir,
                 timeout=TIMEOUT,
                 check=False,
-                pass_fds=pass_fds,
+                pass_fds=(*self.held, *pass_fds),
             )
         except subprocess.TimeoutExpired:
             raise AgentOSError(f"git {args[0]} took longer than {TIMEOUT:.0f} s and was stopped.") from None
@@ -98,6 +100,7 @@ class Git:
             stderr=subprocess.DEVNULL,
             env=self.environment(),
             cwd=self.work_tree or self.common_dir,
+            pass_fds=self.held,
         )
 
     def plain_environment(self) -> dict[str, str]:
@@ -121,7 +124,7 @@ class Git:
     def at(self, work_tree: Path) -> "Git":
         """Git for another worktree of the same repository."""
         git_dir, common_dir = _folders(work_tree, self.env)
-        return Git(git_dir, common_dir, work_tree, self.env)
+        return Git(git_dir, common_dir, work_tree, self.env, self.held)
 
     def commit_of(self, revision: str) -> str:
         """The commit that a revision means. Raises NotFound."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentos.store.objects import sync_folder, write_durably
+from agentos.store.refs import Move
 
 
 class Blobs(NamedTuple):
@@ -39,7 +40,7 @@ Paths = Mapping[str, Blobs]
 class Entry:
     """One publication: the branch's old and new commit, and the files it changes in a worktree.
 
-    `paths` are the files it changes, from the repository's top.
+    `paths` are the files it changes, from the repository's top; `moves` the other refs that move with it.
     """
 
     branch: str
@@ -47,6 +48,7 @@ class Entry:
     new: str
     worktree: str | None = None
     paths: Paths = field(default_factory=dict)
+    moves: tuple[Move, ...] = ()
 
 
 def write(path: Path, entry: Entry) -> None:
@@ -62,6 +64,7 @@ def read(path: Path) -> Entry | None:
     try:
         data = json.loads(path.read_bytes())
         data["paths"] = {name: Blobs(*blobs) for name, blobs in data["paths"].items()}
+        data["moves"] = tuple(Move(*move) for move in data.get("moves", ()))
         return Entry(**data)
     except FileNotFoundError:
         return None

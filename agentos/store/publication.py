@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from datetime import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from agentos.model.activity import Actor
@@ -21,14 +22,9 @@ class Published(NamedTuple):
     notes: tuple[str, ...]
 
 
-class Grip(NamedTuple):
-    """The locks that a transaction has: the board's, whose descriptor git inherits, and maybe git's own."""
-
-    handle: int
-    has_index: bool = False
-
-
-def publish(store: Store, objects: Objects, draft: Draft, message: str, why: str, grip: Grip) -> Published:
+def publish(
+    store: Store, objects: Objects, draft: Draft, message: str, why: str, has_index: bool
+) -> Published:
     """Commit what the draft has written.
 
     Objects and journal are on disk first; then, under git's own `index.lock`, the ref moves from the draft's
@@ -36,40 +32,51 @@ def publish(store: Store, objects: Objects, draft: Draft, message: str, why: str
     refs.Busy and index.IndexBusy; nothing has changed then. After anything else, such as a killed git, nobody
     knows whether the ref was moved: the journal stays, and recovery looks.
     """
-    return _put(store, objects, draft, *_write_commit(store, objects, draft, message), why, grip)
+    return _put(store, objects, draft, *_write_commit(store, objects, draft, message), why, has_index)
 
 
-def forward(store: Store, objects: Objects, draft: Draft, why: str, grip: Grip) -> Published:
+def forward(store: Store, objects: Objects, draft: Draft, why: str, has_index: bool) -> Published:
     """Bring the branch to the commit that the draft has joined, which has the head behind it."""
     assert draft.joined is not None
-    return _put(store, objects, draft, draft.joined.theirs, draft.joined.tree, why, grip)
+    return _put(store, objects, draft, draft.joined.theirs, draft.joined.tree, why, has_index)
 
 
 def _put(
-    store: Store, objects: Objects, draft: Draft, commit: str, tree: str, why: str, grip: Grip
+    store: Store, objects: Objects, draft: Draft, commit: str, tree: str, why: str, has_index: bool
 ) -> Published:
     paths = _paths(store, objects, draft)
     objects.flush()
-    top = draft.refs.worktree
-    if top is None:
-        refs.move(store.git, [Move(store.ref, draft.refs.head, commit), *draft.moves], why, (grip.handle,))
-        return Published(commit, tree, ())
-    book = store.local / "journal"
-    journal.write(book, journal.Entry(store.branch, draft.refs.head, commit, str(top), paths))
-    git = store.git_at(top)
+    top, book = draft.refs.worktree, store.local / "journal"
+    where = str(top) if top else None
+    journal.write(
+        book, journal.Entry(store.branch, draft.refs.head, commit, where, paths, tuple(draft.moves))
+    )
+    moves = [Move(store.ref, draft.refs.head, commit), *draft.moves]
     try:
-        with nullcontext() if grip.has_index else index.held(git, store.local):
-            is_indexed = index.prepare(git, paths, recovery.merged_stage(paths, objects))
-            moves = [Move(store.ref, draft.refs.head, commit), *draft.moves]
-            refs.move(store.git, moves, why, (grip.handle,))
-            notes = recovery.bring_files(store, top, paths, objects)
-            if is_indexed:
-                index.install(git)
+        if top is None:
+            notes: list[str] = []
+            refs.move(store.git, moves, why)
+        else:
+            notes = _bring_along(store, objects, top, paths, moves, why, has_index)
     except (refs.Moved, refs.Busy, index.IndexBusy):
         journal.clear(book)
         raise
     journal.clear(book)
     return Published(commit, tree, tuple(notes))
+
+
+def _bring_along(
+    store: Store, objects: Objects, top: Path, paths: Paths, moves: list[Move], why: str, has_index: bool
+) -> list[str]:
+    """Under git's `index.lock`: the refs, the working files and the index; gives notes."""
+    git = store.git_at(top)
+    with nullcontext() if has_index else index.held(git, store.local):
+        is_indexed = index.prepare(git, paths, recovery.merged_stage(paths, objects))
+        refs.move(store.git, moves, why)
+        notes = recovery.bring_files(store, top, paths, objects)
+        if is_indexed:
+            index.install(git)
+    return notes
 
 
 def _paths(store: Store, objects: Objects, draft: Draft) -> Paths:

@@ -153,7 +153,7 @@ def _sweep(top: Path, paths: Paths, objects: Objects) -> None:
             data, now = exchange.read(left), exchange.read(file)
             found = objects.blob(blobs.found) if blobs.found else None
             after = objects.blob(blobs.after) if blobs.after else None
-            if data is not None and now is None and data != found:
+            if data is not None and now is None and data != found and not (after or b"").startswith(data):
                 exchange.put(file, None, data)
             elif data is not None and after is not None and _is_a_save(data, now, found, after):
                 both = None if blobs.is_foreign else merging.readable(path, found, data, after)
@@ -205,8 +205,10 @@ def recover(store: "Store", objects: Objects) -> bool:
     if entry is not None:
         git = store.git_at(Path(entry.worktree)) if entry.worktree else store.git
         index.discard(git)
-        if entry.worktree and _has(store, entry):
-            _roll_forward(store, git, entry, objects)
+        if _has(store, entry):
+            _finish_moves(store, entry)
+            if entry.worktree:
+                _roll_forward(store, git, entry, objects)
         elif entry.worktree:
             _sweep(Path(entry.worktree), entry.paths, objects)
     journal.clear(book)
@@ -221,6 +223,14 @@ def _free_index(store: "Store") -> None:
         if top is not None:
             index.break_lock(store.git_at(top), token)
         token.unlink()
+
+
+def _finish_moves(store: "Store", entry: journal.Entry) -> None:
+    """Refs that were to move with the branch; a killed git moves one after the other (its files backend)."""
+    now = store.refs().claims
+    left = [move for move in entry.moves if now.get(move.ref.removeprefix(refs.CLAIMS)) == move.old]
+    if left:
+        refs.move(store.git, left, "claims")
 
 
 def _roll_forward(store: "Store", git: Git, entry: journal.Entry, objects: Objects) -> None:

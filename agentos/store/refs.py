@@ -92,7 +92,7 @@ def current_branch(git: Git) -> str | None:
     return text.removeprefix("ref: refs/heads/") if text.startswith("ref: refs/heads/") else None
 
 
-def move(git: Git, moves: Iterable[Move], why: str, pass_fds: tuple[int, ...] = ()) -> None:
+def move(git: Git, moves: Iterable[Move], why: str) -> None:
     """Move all of these refs, or none. Raises Conflict where one no longer has the value expected."""
     lines = ["start"]
     for ref, old, new in moves:
@@ -104,18 +104,18 @@ def move(git: Git, moves: Iterable[Move], why: str, pass_fds: tuple[int, ...] = 
             lines.append(f"update {ref} {new} {old}")
     lines += ["prepare", "commit", ""]
     try:
-        _update(git, "\n".join(lines), why, pass_fds)
+        _update(git, "\n".join(lines), why)
     except Busy:
         if not strays.sweep(git):
             raise
-        _update(git, "\n".join(lines), why, pass_fds)
+        _update(git, "\n".join(lines), why)
 
 
-def _update(git: Git, lines: str, why: str, pass_fds: tuple[int, ...]) -> None:
+def _update(git: Git, lines: str, why: str) -> None:
     command = ("update-ref", "-m", f"agentos: {why}", "--stdin")
     try:
         with strays.moving(git) as mark:
-            git.run(*command, stdin=lines.encode(), pass_fds=(*pass_fds, mark))
+            git.run(*command, stdin=lines.encode(), pass_fds=(mark,))
     except GitFailed as error:
         if re.search(r"but expected|reference already exists|unable to resolve|is at ", error.stderr):
             raise Moved("The branch or a claim was moved meanwhile.") from None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from agentos.store.git import Git
+from agentos.store.git import Git, GitFailed
 
 PROCESSES = Path("/proc")
 
@@ -86,15 +86,26 @@ def moving(git: Git) -> Iterator[int]:
     """
     folder = _marks(git)
     folder.mkdir(parents=True, exist_ok=True)
-    name = secrets.token_hex(8)
-    partial, mark = folder / f"{name}.new", folder / name
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    mark = folder / secrets.token_hex(8)
+    handle = _locked(mark)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        partial.rename(mark)
         yield handle
+        mark.unlink()
+    except GitFailed as error:
+        if error.code >= 0:
+            mark.unlink()
+        raise
     finally:
-        mark.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked(mark: Path) -> int:
+    """The mark made and locked; made again where `sweep` took it for a dead one's in between."""
+    while True:
+        handle = os.open(mark, os.O_WRONLY | os.O_CREAT, 0o666)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle
         os.close(handle)
 
 
@@ -124,9 +135,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _is_dead(mark: Path) -> bool:
-    """Whether nobody holds the mark any more; one just made and not locked yet ends in `.new`."""
-    if mark.suffix == ".new":
-        return False
+    """Whether nobody holds the mark any more."""
     try:
         handle = os.open(mark, os.O_RDONLY)
     except FileNotFoundError:

@@ -36,7 +36,6 @@ from agentos.store.draft import Draft
 from agentos.store.lock import board_lock
 from agentos.store.names import Gone
 from agentos.store.objects import Objects
-from agentos.store.publication import Grip
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
 from agentos.store.rows import MARKERS
@@ -88,13 +87,14 @@ def transact(
     """
     with board_lock(store.local / "lock") as handle, uncollected():
         until = time.monotonic() + LONGEST
+        store = replace(store, git=replace(store.git, held=(handle,)))
         objects = Objects(store.git)
         try:
             recovery.recover(store, objects)
             for count in itertools.takewhile(lambda _: time.monotonic() < until, itertools.count()):
                 try:
                     with _undisturbed(store, count) as is_held:
-                        attempt = _Attempt(store, by, objects, Grip(handle, is_held))
+                        attempt = _Attempt(store, by, objects, is_held)
                         return attempt.run(decide, _Words(subject, mark, verb, tuple(trailers)), quiet)
                 except refs.Moved:
                     objects.forget()
@@ -135,11 +135,11 @@ def _has_marked(found: Snapshot) -> bool:
 class _Attempt:
     """One try at a transaction, under the lock."""
 
-    def __init__(self, store: Store, by: Actor, objects: Objects, grip: Grip) -> None:
+    def __init__(self, store: Store, by: Actor, objects: Objects, has_index: bool) -> None:
         self.store = store
         self.by = by
         self.objects = objects
-        self.grip = grip
+        self.has_index = has_index
         self.notes: list[str] = []
 
     def run(self, decide: Decide[T], words: _Words, quiet: float) -> Result[T]:
@@ -261,7 +261,7 @@ class _Attempt:
         message = said.message(line, happened, draft.by, words.trailers)
         if draft.renamed:
             names.keep(self.store.local, draft.renamed, draft.now)
-        done = publication.publish(self.store, self.objects, draft, message, line, self.grip)
+        done = publication.publish(self.store, self.objects, draft, message, line, self.has_index)
         self.notes += done.notes
         draft.update(found, done.tree)
         feed.keep(self.store, done.commit, activities)
@@ -271,7 +271,7 @@ class _Attempt:
         """Bring the branch to a commit that has its head behind it: no commit of our own."""
         assert draft.joined is not None
         why = f"forward to {draft.joined.name}"
-        done = publication.forward(self.store, self.objects, draft, why, self.grip)
+        done = publication.forward(self.store, self.objects, draft, why, self.has_index)
         self.notes += done.notes
         return done.commit, diff(draft.before, draft.board)
 
@@ -297,4 +297,4 @@ class _Attempt:
     def _move_only(self, draft: Draft) -> None:
         if draft.moves:
             self.objects.flush()
-            refs.move(self.store.git, draft.moves, "claims", (self.grip.handle,))
+            refs.move(self.store.git, draft.moves, "claims")

@@ -10,6 +10,10 @@ HERE = Path(__file__).parent
 
 RUNS = {
     "kill": ["1000"],
+    "steps": ["0"],
+    "disk": ["0"],
+    "writers": ["60"],
+    "interleavings": ["10000"],
     "heartbeats": ["10000"],
     "driver": ["200"],
 }

@@ -80,6 +80,11 @@ def copy(place: Path, name: str, of: str = "repo") -> Scratch:
     return Scratch(root, Clock())
 
 
+def remove(scratch: Scratch) -> None:
+    """The copy is not needed any more."""
+    shutil.rmtree(scratch.root)
+
+
 def save(file: Path, data: str, *, in_place: bool) -> None:
     """What an editor does: write the file anew where it is, or beside it and rename."""
     if in_place:
