@@ -1,5 +1,6 @@
 """The disk: full, or read-only; one clear line, nothing half written, and all well once that is mended."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -178,3 +179,43 @@ def test_a_working_tree_that_cant_be_written(disk: Disk) -> None:
     assert scratch.git("status", "--porcelain") == ""
     assert "deleted" not in scratch.git("log", "--format=%s")
     assert len(scratch.store.board().tasks) in (2, 3)
+
+
+def without_override() -> None:
+    """From the next program on, file modes bind root too: PR_CAPBSET_DROP of CAP_DAC_OVERRIDE and _READ_SEARCH."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        for capability in (1, 2):
+            if libc.prctl(24, capability, 0, 0, 0):
+                raise OSError(ctypes.get_errno(), "prctl")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="dropping root's override is Linux's prctl")
+@pytest.mark.parametrize("place", [".git/objects", ".git/agentos", ".git/refs/heads", ".git", "board/tasks"])
+def test_a_folder_that_may_not_be_written(scratch: Scratch, place: str) -> None:
+    scratch.act(lambda d: (tasks.add(d, "First"), tasks.add(d, "Second")))
+    head = scratch.git("rev-parse", "HEAD").strip()
+    folders = [folder for folder in (scratch.root / place).rglob("*") if folder.is_dir()]
+    folders = [scratch.root / place, *(folders if place == ".git/objects" else [])]
+
+    def run(*args: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [AGENTOS, *args], cwd=scratch.root, capture_output=True, text=True, check=False,
+            preexec_fn=without_override,
+        )  # fmt: skip
+
+    try:
+        for folder in folders:
+            folder.chmod(0o555)
+        refused(run("task", "add", "Third"), "ermission denied")
+        assert run("task", "list").stdout.count("\n") in (2, 3)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    is_committed = place == "board/tasks"
+    assert scratch.git("rev-list", "--count", f"{head}..") == ("1\n" if is_committed else "0\n")
+    scratch.act(lambda d: None)
+    assert scratch.git("status", "--porcelain") == ""
+    assert len(scratch.store.board().tasks) == 2 + is_committed
+    assert run("task", "add", "Fourth").returncode == 0
+    assert scratch.git("status", "--porcelain") == ""

@@ -5,9 +5,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from agentos.errors import AgentOSError
 from agentos.model.activity import Actor
 from agentos.store import index, journal, recovery, refs
 from agentos.store.draft import Draft
+from agentos.store.git import GitFailed
 from agentos.store.journal import Blobs, Paths
 from agentos.store.objects import Objects
 from agentos.store.refs import Move
@@ -22,6 +24,17 @@ class Published(NamedTuple):
     notes: tuple[str, ...]
 
 
+class Behind(AgentOSError):
+    """The commit stands, and something that follows from it does not yet; the next transaction sees to it."""
+
+    def __init__(self, what: str, error: Exception) -> None:
+        reason = f"{error.strerror} ({error.filename})" if isinstance(error, OSError) else str(error)
+        super().__init__(
+            f"{what} is committed, but not all files here could follow: {reason}. "
+            "The next command brings them along once that is mended; see agentos log before you repeat yours."
+        )
+
+
 def publish(
     store: Store, objects: Objects, draft: Draft, message: str, why: str, has_index: bool
 ) -> Published:
@@ -29,8 +42,8 @@ def publish(
 
     Objects and journal are on disk first; then, under git's own `index.lock`, the ref moves from the draft's
     head, the working files and the index follow. Raises refs.Moved where the head is no longer the draft's,
-    refs.Busy and index.IndexBusy; nothing has changed then. After anything else, such as a killed git, nobody
-    knows whether the ref was moved: the journal stays, and recovery looks.
+    refs.Busy and index.IndexBusy; nothing has changed then. Raises Behind where the commit stands. After
+    anything but the first three the journal stays, and recovery looks how far it came.
     """
     return _put(store, objects, draft, *_write_commit(store, objects, draft, message), why, has_index)
 
@@ -58,10 +71,14 @@ def _put(
             refs.move(store.git, moves, why)
         else:
             notes = _bring_along(store, objects, top, paths, moves, why, has_index)
+        journal.clear(book)
     except (refs.Moved, refs.Busy, index.IndexBusy):
         journal.clear(book)
         raise
-    journal.clear(book)
+    except (OSError, GitFailed) as error:
+        if store.refs().head != commit:
+            raise
+        raise Behind(why, error) from error
     return Published(commit, tree, tuple(notes))
 
 
