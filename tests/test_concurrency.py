@@ -1,7 +1,9 @@
-"""Many at once: processes that write, a person who commits, races for claims, ticks side by side."""
+"""Many at once: a person who commits without pause, races for claims, ticks side by side.
+
+Eight writers, a committing person and two editors: tests/stress/writers.py.
+"""
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -9,16 +11,12 @@ from collections import Counter
 from pathlib import Path
 
 from conftest import Scratch
+from stress.ground import commit_by_hand
 
 from agentos.actions import tasks
 
-OPERATIONS = int(os.environ.get("AGENTOS_OPERATIONS", "120"))
 ROUNDS = int(os.environ.get("AGENTOS_ROUNDS", "10"))
-WRITERS = 8
 RACERS = 20
-PAUSE = 0.1
-"""Seconds between two commits of the person, who is quick but no machine."""
-
 PRELUDE = """
 import os, sys, time
 from datetime import UTC, datetime
@@ -44,15 +42,6 @@ for i in range(count):
         print("task", done.value.path, flush=True)
 """
 
-EDITOR = """
-me, count = sys.argv[1], int(sys.argv[2])
-for i in range(count):
-    ref = str(i % 3 + 1)
-    transact(store, lambda d: tasks.edit(d, ref, {"priority": i % 5 + 1}, add_to={"labels": [me]}), Actor(me, is_agent=True))
-for ref in "123":
-    transact(store, lambda d: tasks.edit(d, ref, {}, add_to={"labels": [me]}), Actor(me, is_agent=True))
-"""
-
 RACER = """
 me = sys.argv[1]
 print("ready", flush=True)
@@ -71,24 +60,6 @@ def start(scratch: Scratch, code: str, *args: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def commit_by_hand(scratch: Scratch, number: int) -> str:
-    """Commit a file of one's own with plain git, as often as git says that somebody else is at it."""
-    path = f"mine/{number}.txt"
-    scratch.write(path, f"mine {number}\n")
-    for _ in range(200):
-        for command in (["add", path], ["commit", "-qm", f"mine {number}"]):
-            done = subprocess.run(
-                ["git", *command], cwd=scratch.root, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                assert re.search(r"index\.lock|cannot lock ref", done.stderr), done
-                time.sleep(0.005)
-                break
-        else:
-            return scratch.git("log", "-1", "--format=%H", "--", path).strip()
-    raise AssertionError("the person never came through")
-
-
 def finish(processes: "list[subprocess.Popen[str]]") -> list[str]:
     """What they printed, once all have left without an error."""
     lines = []
@@ -97,34 +68,6 @@ def finish(processes: "list[subprocess.Popen[str]]") -> list[str]:
         assert process.returncode == 0, err
         lines += out.splitlines()
     return lines
-
-
-def test_eight_writers_and_a_committing_person_lose_nothing(scratch: Scratch) -> None:
-    scratch.act(lambda d: tasks.add(d, "What everybody talks about"))
-    start_of = scratch.git("rev-parse", "HEAD").strip()
-    each = OPERATIONS // (WRITERS + 1)
-    writers = [start(scratch, WRITER, f"writer-{i}", str(each)) for i in range(WRITERS)]
-    mine: dict[int, str] = {}
-    while any(writer.poll() is None for writer in writers):
-        mine[len(mine)] = commit_by_hand(scratch, len(mine))
-        time.sleep(PAUSE)
-    written = finish(writers)
-    assert len(written) == WRITERS * each and len(set(written)) == len(written)
-
-    at_head = set(scratch.git("ls-tree", "-r", "--name-only", "HEAD").splitlines())
-    assert {line.split()[1] for line in written} <= at_head
-    titles = {task.title for task in scratch.store.board().tasks.values()}
-    assert titles >= {f"writer-{i} makes {k}" for i in range(WRITERS) for k in range(each) if k % 3 != 2}
-    for number, commit in mine.items():
-        assert scratch.git("show", f"HEAD:mine/{number}.txt") == f"mine {number}\n"
-        scratch.git("merge-base", "--is-ancestor", commit, "HEAD")
-
-    by_whom = Counter(scratch.git("log", "--format=%an", f"{start_of}..HEAD").splitlines())
-    assert by_whom == {"Ada Lovelace": len(mine)} | {f"writer-{i}": each for i in range(WRITERS)}
-    assert scratch.git("rev-list", "--merges", "HEAD") == ""
-    assert scratch.git("log", "--diff-filter=D", "--format=%h %an", "--name-only") == ""
-    assert scratch.git("status", "--porcelain") == ""
-    scratch.git("fsck", "--strict")
 
 
 def test_a_person_who_commits_without_pause_keeps_nobody_out(scratch: Scratch) -> None:
@@ -138,38 +81,6 @@ def test_a_person_who_commits_without_pause_keeps_nobody_out(scratch: Scratch) -
     assert scratch.git("log", "--diff-filter=D", "--format=%h %an", "--name-only") == ""
     assert len(scratch.git("ls-files", "mine").splitlines()) == mine
     assert scratch.git("status", "--porcelain") == ""
-
-
-def test_saves_by_hand_and_writers_on_the_same_files_both_arrive(scratch: Scratch) -> None:
-    for i in range(3):
-        scratch.act(lambda d, i=i: tasks.add(d, f"Shared {i}", body="Words."))
-    writers = [start(scratch, EDITOR, f"editor-{i}", str(OPERATIONS // 10)) for i in range(2)]
-    lines: dict[str, list[str]] = {}
-    while any(writer.poll() is None for writer in writers):
-        number = len(lines)
-        path = f"board/tasks/TASK-00{number % 3 + 1}-shared-{number % 3}.md"
-        save(scratch.root / path, f"Line {number} by hand.\n", in_place=number % 2 == 0)
-        lines[f"Line {number} by hand."] = [path]
-        time.sleep(0.03)
-    finish(writers)
-    time.sleep(0.05)
-    scratch.act(lambda d: None)
-    for line, (path,) in lines.items():
-        assert scratch.git("show", f"HEAD:{path}").splitlines().count(line) == 1, line
-    labels = [set(task.labels) for task in scratch.store.board().tasks.values()]
-    assert all(f"editor-{i}" in label for i in range(2) for label in labels)
-    assert scratch.git("status", "--porcelain") == ""
-    scratch.git("fsck", "--strict")
-
-
-def save(file: Path, line: str, *, in_place: bool) -> None:
-    """What an editor does that has just read the file: write it anew, in place or by rename."""
-    text = file.read_text() + line
-    if in_place:
-        file.write_text(text)
-    else:
-        file.with_name("4913").write_text(text)
-        file.with_name("4913").rename(file)
 
 
 def test_one_winner_of_every_race_for_a_claim(scratch: Scratch) -> None:

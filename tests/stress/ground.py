@@ -6,6 +6,7 @@ broke; `python tests/stress` runs all of them at full size.
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -93,6 +94,24 @@ def save(file: Path, data: str, *, in_place: bool) -> None:
         beside = file.with_name(f".{file.name}.swp")
         beside.write_text(data)
         beside.rename(file)
+
+
+def commit_by_hand(scratch: Scratch, number: int) -> str:
+    """Commit a file of one's own with plain git, as often as git says that somebody else is at it."""
+    path = f"mine/{number}.txt"
+    scratch.write(path, f"mine {number}\n")
+    for _ in range(200):
+        for command in (["add", path], ["commit", "-qm", f"mine {number}"]):
+            done = subprocess.run(
+                ["git", *command], cwd=scratch.root, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                assert re.search(r"index\.lock|cannot lock ref", done.stderr), done
+                time.sleep(0.005)
+                break
+        else:
+            return scratch.git("log", "-1", "--format=%H", "--", path).strip()
+    raise AssertionError("the person never came through")
 
 
 def furnish(scratch: Scratch, count: int) -> list[str]:
