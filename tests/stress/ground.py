@@ -63,9 +63,10 @@ class Run:
 
 
 @contextmanager
-def folder() -> Iterator[Path]:
-    """A folder that is gone afterwards, with a template of a board in `repo`."""
-    place = Path(tempfile.mkdtemp(prefix="agentos-stress-"))
+def folder(*, in_memory: bool = False) -> Iterator[Path]:
+    """A folder that is gone afterwards, with a template of a board in `repo`; in memory where that can be."""
+    memory = "/dev/shm" if in_memory and os.access("/dev/shm", os.W_OK) else None
+    place = Path(tempfile.mkdtemp(prefix="agentos-stress-", dir=memory))
     try:
         make_template(place)
         yield place
