@@ -103,17 +103,17 @@ def redo(draft: object, command: Command) -> None:
         tasks.edit(draft, "2", {"priority": 1})  # type: ignore[arg-type]
 
 
-def fail_each(run: Run, faults: Faults, place: Path, name: str, kind: str, most: int) -> None:
-    """Every call of one command with one error, or so many of them."""
-    command, wrong = COMMANDS[name], ERRORS[kind]
-    home = ground.copy(place, f"{name}-{kind}")
+def fail_each(run: Run, faults: Faults, place: Path, name: str, most: int) -> None:
+    """Every call of one command with every error, or so many of them."""
+    command = COMMANDS[name]
+    home = ground.copy(place, name)
     home.act(lambda d: (tasks.add(d, "First"), tasks.add(d, "Second")))
     base = home.git("rev-parse", "HEAD").strip()
     command.before(home)
     time.sleep(0.05)
 
-    def once(at: int) -> int:
-        scratch = ground.copy(place, "copy", home.root.name)
+    def once(kind: str, at: int) -> int:
+        scratch, wrong = ground.copy(place, "copy", name), ERRORS[kind]
         ended = faults.run(scratch, lambda: do(command.words), at, wrong.number, sticky=wrong.stays)
         try:
             check(scratch, command, base, wrong, ended)
@@ -123,10 +123,11 @@ def fail_each(run: Run, faults: Faults, place: Path, name: str, kind: str, most:
         ground.remove(scratch)
         return ended.calls
 
-    calls = once(0)
-    for at in sorted(run.chance.sample(range(1, calls + 1), min(most or calls, calls))):
-        once(at)
-        run.count("faults")
+    calls = once("full", 0)
+    for kind in ERRORS:
+        for at in sorted(run.chance.sample(range(1, calls + 1), min(most or calls, calls))):
+            once(kind, at)
+            run.count("faults")
 
 
 def main() -> None:
@@ -134,9 +135,8 @@ def main() -> None:
     with ground.folder() as place:
         faults = prepared(place)
         for name in COMMANDS if faults else ():
-            for kind in ERRORS:
-                assert faults
-                fail_each(run, faults, place, name, kind, ground.size(0))
+            assert faults
+            fail_each(run, faults, place, name, ground.size(0))
     run.end()
 
 

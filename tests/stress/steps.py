@@ -41,7 +41,7 @@ def edit(draft: Draft) -> None:
 
 def settle(draft: Draft) -> None:
     tasks.add(draft, "Fresh")
-    draft.release(CLAIM)
+    draft.release(CLAIM.task)
 
 
 def append(scratch: Scratch) -> None:
