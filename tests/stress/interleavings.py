@@ -35,6 +35,9 @@ CALLS = 300
 """Among so many calls of a transaction the person's moment is drawn; a later one comes after it."""
 
 
+WORD = re.compile(r"(?:agent|hand)x\d+x\d+x")
+
+
 class Moments:
     """What the person does at which call of a transaction: an audit hook, which can't be taken off again."""
 
@@ -153,7 +156,7 @@ class World:
             case "retitle":
                 return lambda: self._retitle(page, in_place)
             case "drop":
-                return lambda: ground.save(
+                return lambda: self._save(
                     file.with_name("idea.md"), f"# {self.token('hand')}\n", in_place=in_place
                 )
             case "commit":
@@ -163,22 +166,30 @@ class World:
             case _:
                 return self._old(file, in_place)
 
+    def _save(self, file: Path, text: str, *, in_place: bool) -> None:
+        """A save; words of their own that the person takes out again were never anybody else's to keep."""
+        if file.exists():
+            gone = set(WORD.findall(file.read_text())) - set(WORD.findall(text))
+            self.stay -= {word for word in gone if word.startswith("hand")}
+            self.replaceable -= {word for word in gone if word.startswith("hand")}
+        ground.save(file, text, in_place=in_place)
+
     def _append(self, file: Path, in_place: bool) -> None:
         if file.exists():
-            ground.save(file, f"{file.read_text()}{self.token('hand')}\n", in_place=in_place)
+            self._save(file, f"{file.read_text()}{self.token('hand')}\n", in_place=in_place)
 
     def _title(self, file: Path, in_place: bool) -> None:
         if file.exists():
             title = f"title: {self.token('hand', is_replaced=True)}"
-            ground.save(file, re.sub("^title: .*", title, file.read_text(), flags=re.M), in_place=in_place)
+            self._save(file, re.sub("^title: .*", title, file.read_text(), flags=re.M), in_place=in_place)
 
     def _line(self, page: Path, in_place: bool) -> None:
         text = page.read_text().replace("### INBOX\n", f"### INBOX\n- {self.token('hand')}\n", 1)
-        ground.save(page, text, in_place=in_place)
+        self._save(page, text, in_place=in_place)
 
     def _retitle(self, page: Path, in_place: bool) -> None:
         line = f"- [TASK-001] {self.token('hand', is_replaced=True)}"
-        ground.save(
+        self._save(
             page,
             re.sub(r"^- \[TASK-001\] .*", line, page.read_text(), count=1, flags=re.M),
             in_place=in_place,
@@ -202,7 +213,7 @@ class World:
         def save() -> None:
             self.replaceable |= self.stay
             self.stay = {word}
-            ground.save(file, f"{text}{word}\n", in_place=in_place)
+            self._save(file, f"{text}{word}\n", in_place=in_place)
 
         return save
 
@@ -211,8 +222,8 @@ class World:
         self.here.git("fetch", "-q", "there")
         if self.chance.random() < 0.1:
             self.counts["git merge"] += 1
-            self.here.act(lambda d: None)
-            self.here.git("merge", "-q", "there/main", check=False)
+            self._quiesce()
+            self.here.git("merge", "-q", "there/main")
             return
         self.counts["merges"] += 1
         store = self.here.store
@@ -221,15 +232,19 @@ class World:
 
     # What must be ---------------------------------------------------------------------------------------
 
-    def _check(self) -> list[str]:
+    def _quiesce(self) -> None:
+        """What the person saved and staged is committed."""
         time.sleep(0.025)
         self.here.act(lambda d: None)
         if self.here.git("diff", "--cached", "--name-only"):
             self.here.git("commit", "-qm", "what was staged")
         self.here.act(lambda d: None)
+
+    def _check(self) -> list[str]:
+        self._quiesce()
         broken = []
         status = self.here.git("status", "--porcelain")
-        if status != "?? untracked.txt\n":
+        if not set(status.splitlines()) <= {"?? untracked.txt", "?? mine.txt"}:
             broken.append(f"git status says {status!r}")
         files = "".join(file.read_text() for file in (self.here.root / "board").rglob("*.md"))
         missing = [word for word in self.stay | self.replaceable if word not in files]

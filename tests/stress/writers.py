@@ -148,7 +148,7 @@ def check(run: Run, scratch: Scratch, base: str, logs: dict[str, list[str]]) -> 
         found == "A  staged.txt\n?? untracked.txt\n" or "staged" not in found, f"git status: {found!r}"
     )
     run.require(set(found.splitlines()) <= {"A  staged.txt", "?? untracked.txt"}, f"git status: {found!r}")
-    by_whom = scratch.git("log", "--format=%an", f"{base}..").splitlines()
+    by_whom = scratch.git("log", "--format=%an", "--invert-grep", "--grep=^Heals:", f"{base}..").splitlines()
     for name in (name for name in logs if name.startswith("writer-")):
         run.require(by_whom.count(name) == len(logs[name]), f"{name} has {by_whom.count(name)} commits")
     done = scratch.git("fsck", "--strict", "--no-dangling")
@@ -176,6 +176,8 @@ def measure(run: Run, scratch: Scratch, base: str, logs: dict[str, list[str]]) -
         run.require(fair >= LEAST_FAIR, f"the slowest writer got {fair:.2f} of its share")
     touched = scratch.git("log", "--grep=^mine [0-9]", "--format=", "--name-only", f"{base}..").splitlines()
     run.figures["reverted by a plain commit"] = sum(not path.startswith("mine/") for path in touched if path)
+    heals = scratch.git("log", "--format=%(trailers:key=Heals,valueonly)", f"{base}..").split()
+    run.figures["healed"] = len(heals)
 
 
 def main() -> None:
