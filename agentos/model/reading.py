@@ -143,7 +143,10 @@ def _merged(board: Board, task: Task, before: Line | None, line: Line) -> tuple[
     shows = line.status is not Status.DONE and (before is None or before.status is not Status.DONE)
     who = line.assignees if shows else tuple(then["assignees"])
     merged = merge.fields(then, now, _fields(new, line.status, who))
-    why = [f"the {key} of {task.short} was changed on the board as well" for key in merged.conflicts]
+    why = [
+        f"the {key} of {task.short} was changed on the board as well, so {said!r} was not taken"
+        for key, said in merged.conflicts.items()
+    ]
     changes = {key: value for key, value in merged.changes.items() if key != "resolution"}
     try:
         return (task.replace(**changes) if changes else task), why

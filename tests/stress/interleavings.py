@@ -249,7 +249,7 @@ class World:
         files = "".join(file.read_text() for file in (self.here.root / "board").rglob("*.md"))
         missing = [word for word in self.stay | self.replaceable if word not in files]
         if missing:
-            history = self.here.git("log", "-p", "-m", "--format=", f"{self.base}..", "--", "board")
+            history = self.here.git("log", "-p", "-m", "--format=%B", f"{self.base}..")
             broken += [f"{word} is nowhere" for word in missing if word not in history]
             broken += [
                 f"{word} is only in history" for word in missing if word in self.stay and word in history
