@@ -19,7 +19,7 @@ from agentos.actions import tasks
 from agentos.errors import Conflict
 from agentos.model.activity import Actor
 from agentos.orchestrator.tick import Options, tick
-from agentos.store import claims
+from agentos.store import claims, strays
 from agentos.store.index import IndexBusy
 from agentos.store.refs import Claim
 
@@ -78,6 +78,8 @@ def test_older_locks_are_somebody_elses_and_so_are_all_while_a_git_is_at_work(sc
     os.utime(lock, (time.time() - 60,) * 2)
     assert with_git(scratch, "touch .git/HEAD.lock; kill -9 0").returncode == -9
     at_work = subprocess.Popen(["git", "hash-object", "--stdin"], cwd=scratch.root, stdin=subprocess.PIPE)
+    while strays.at_work(scratch.store.git) is None:
+        time.sleep(0.005)
     with pytest.raises(Conflict, match=rf"git hash-object \(process {at_work.pid}\) is at work.*HEAD\.lock"):
         scratch.act(lambda d: tasks.add(d, "Second"), TECHNICAL)
     at_work.communicate(b"")
