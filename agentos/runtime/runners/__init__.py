@@ -9,8 +9,9 @@ from agentos.model.board import Board
 from agentos.model.records import Agent, Task
 from agentos.runtime.budget import Meter
 from agentos.runtime.outbox import Outbox
+from agentos.runtime.prompt import Prompt
 from agentos.runtime.runlog import RunLog
-from agentos.runtime.runners import checks, command, simulated
+from agentos.runtime.runners import checks, command, llm, simulated
 from agentos.runtime.sandbox import Cell, Ended
 
 
@@ -27,7 +28,7 @@ class Work:
     sandbox: Any = None
     meter: Meter = field(default_factory=Meter)
     log: RunLog = field(default_factory=RunLog)
-    prompt: Any = None
+    prompt: Prompt = field(default_factory=Prompt)
     env: Mapping[str, str] = field(default_factory=dict)
     """The keys, and the variables that a person listed for this agent; keys never enter the sandbox."""
     stop_at: datetime | None = None
@@ -71,6 +72,7 @@ class Runner(Protocol):
 RUNNERS: dict[str, Runner] = {
     "checks": checks.run,
     "command": command.run,
+    "llm": llm.run,
     "simulated": simulated.run,
 }
 """Every runner that does tasks; `rules` is the orchestrator's own and runs inside the tick."""
