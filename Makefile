@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint types beauty bench docs stress lock clean
+.PHONY: setup demo test lint types beauty bench docs stress local-model lock clean
 
 setup: .venv/ready
 
@@ -34,6 +34,9 @@ bench: setup  ## the figures of docs/benchmarks.md, as ratios
 
 stress: setup  ## the long runs at full size, one after another; figures printed
 	$(BIN)/python tests/stress
+
+local-model: setup  ## ten tiny tasks for a real small model on this machine (500 MB once); SIZE=1.5b for a larger one
+	$(BIN)/python tests/live/local_model.py $(or $(SIZE),0.5b)
 
 docs: setup  ## the generated parts of docs/
 	$(BIN)/python docs/build.py
