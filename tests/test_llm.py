@@ -275,13 +275,8 @@ def test_a_thousand_calls_end_at_the_maximum(server: Server, room: Workspace) ->
     )
     outbox = run(work(server, room))
     assert len(server.requests) == 5
-    assert (
-        outbox.handoff
-        == "The last run was stopped: 100 tool calls are the most of one run. It had not finished."
-    )
-    assert outbox.actions == (
-        Comment("The run was stopped: 100 tool calls are the most of one run.", type="status_update"),
-    )
+    assert outbox.handoff == "The run was stopped before it was done: 100 tool calls are the most of one run."
+    assert outbox.actions == ()
 
 
 def test_the_same_call_again_is_warned_of_and_then_ends_the_run(server: Server, room: Workspace) -> None:

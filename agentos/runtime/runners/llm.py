@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agentos.errors import Usage as Malformed
 from agentos.runtime import speech, talk, tools
 from agentos.runtime.failures import Failed, MissingTool, TimedOut
-from agentos.runtime.outbox import Comment, Outbox
+from agentos.runtime.outbox import Outbox
 from agentos.runtime.provider import Answer, Call, Model, TooLong
 from agentos.runtime.talk import Turn
 from agentos.runtime.tools import Desk, Tool
@@ -120,12 +120,11 @@ class Loop:
         return result
 
     def _stop(self, why: str) -> None:
-        """End the run without handing anything in, and say so on the task and to the next run."""
+        """End the run without handing anything in; the note says so on the task and to its next run."""
         if self.desk.is_over:
             return
         self.desk.is_over = True
-        self.desk.handoff = f"The last run was stopped: {why}. It had not finished."
-        self.desk.actions.append(Comment(f"The run was stopped: {why}.", type="status_update"))
+        self.desk.handoff = f"The run was stopped before it was done: {why}."
         self.work.log.write("stopped", why=why)
 
     def _remind(self) -> str:
