@@ -15,7 +15,7 @@ from openai_server import Reply, Server, act, call, fail, say, serve
 from agentos.errors import AgentOSError
 from agentos.model.board import Board
 from agentos.model.records import Agent, Task
-from agentos.runtime import provider
+from agentos.runtime import provider, speech, talk
 from agentos.runtime.budget import Cap, Meter
 from agentos.runtime.failures import (
     Capped,
@@ -253,6 +253,24 @@ def test_a_wrong_call_is_answered_with_what_is_wrong(
     said = server.requests[-1]["messages"][-1]
     assert said["role"] == "tool" and answer in said["content"]
     json.loads(server.requests[-1]["messages"][-2]["tool_calls"][0]["function"]["arguments"])
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments"),
+    [
+        ('{"tool": "read", "arguments": {"path": "a"}}', {"path": "a"}),
+        ('I will.\n```json\n{"name": "read", "parameters": {"path": "a"}}\n```\nSo.', {"path": "a"}),
+        ('{"function": {"name": "read", "arguments": "{\\"path\\": \\"a\\"}"}}', {"path": "a"}),
+        ('{"tool": "read", "path": "a"}', {"path": "a"}),
+        ('{"tool": "read"}', {}),
+        ("if (x) { y } else { z }", None),
+        ('{"name": "Ada", "age": 36}', None),
+        ("{" * 100_000, None),
+    ],
+)
+def test_an_action_is_found_in_what_small_models_write(text: str, arguments: dict[str, Any] | None) -> None:
+    calls = speech.found(text, {"read": None})
+    assert [talk.arguments(each) for each in calls] == ([] if arguments is None else [arguments])
 
 
 def test_half_a_json_is_answered_with_what_is_wrong(server: Server, room: Workspace) -> None:

@@ -94,10 +94,12 @@ def _action(data: Mapping[str, Any], names: Mapping[str, Any]) -> Call | None:
     inner = data.get("function")
     if isinstance(inner, dict):
         data = inner
-    name = next((data[key] for key in _NAMES if isinstance(data.get(key), str)), None)
+    said = next((key for key in _NAMES if isinstance(data.get(key), str)), None)
     arguments = next((data[key] for key in _ARGUMENTS if key in data), None)
-    if name is None or (arguments is None and name not in names):
+    if said is None or (arguments is None and data[said] not in names):
         return None
+    if arguments is None:
+        arguments = {key: value for key, value in data.items() if key != said}
     if not isinstance(arguments, str):
-        arguments = json.dumps(arguments or {}, ensure_ascii=False)
-    return Call("", name, arguments)
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    return Call("", data[said], arguments)
