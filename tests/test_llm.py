@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Scratch
 from openai_server import Reply, Server, act, call, fail, say, serve
 
+from agentos.actions import tasks
 from agentos.errors import AgentOSError
 from agentos.model.board import Board
 from agentos.model.records import Agent, Task
-from agentos.runtime import provider, speech, talk
+from agentos.model.rules import Assignment
+from agentos.runtime import bubblewrap, provider, speech, talk
 from agentos.runtime.budget import Cap, Meter
 from agentos.runtime.failures import (
     Capped,
@@ -26,12 +29,14 @@ from agentos.runtime.failures import (
     RateLimited,
     TimedOut,
 )
+from agentos.runtime.heartbeat import beat
 from agentos.runtime.outbox import Comment, Submit
 from agentos.runtime.prompt import Part, Prompt
 from agentos.runtime.runlog import RunLog
 from agentos.runtime.runners import RUNNERS, Work
 from agentos.runtime.sandbox import Off
 from agentos.runtime.workspace import Workspace
+from agentos.store.draft import Draft
 
 FOREIGN: list[str] = []
 """Every address but loopback that anything in this process asked for while this module ran."""
@@ -367,6 +372,44 @@ def test_the_answers_are_kept_for_a_replay(server: Server, room: Workspace) -> N
     run(work(server, room))
     lines = (room.path.parent / "log" / "replies.jsonl").read_text().splitlines()
     assert json.loads(lines[0]) == {"text": "so", "calls": [["call_0", "list", "{}"]]}
+
+
+def test_a_heartbeat_thinks_works_and_hands_in(server: Server, scratch: Scratch) -> None:
+    """The whole way: workspace, sandbox, model, hand-in, and one commit with the figures."""
+    agent = scratch.read("agents/technical.md").replace(
+        "runner: simulated", f"runner: llm\n  api_base: {server.url}"
+    )
+    scratch.write("agents/technical.md", agent.replace("\nagentos:", "\nmodel: openai/gpt-4o\nagentos:"))
+    if bubblewrap.hindrance():
+        scratch.write("board/config.yml", "sandbox: off\n")
+    scratch.write("shop.txt", "closed\n")
+    scratch.git("add", "shop.txt")
+    scratch.git("commit", "-qm", "A shop")
+
+    def assign(draft: Draft) -> None:
+        tasks.add(draft, "Open the shop", body="Say open in shop.txt.", assignees=["technical"])
+        tasks.move(draft, "1", "in_progress")
+
+    scratch.act(assign)
+    server.answers(
+        call("read", path="shop.txt"),
+        call("edit", path="shop.txt", old="closed", new="open"),
+        call("run", command="cat shop.txt; env"),
+        call("comment", text="It was closed."),
+        call("finish", summary="It is open."),
+    )
+    done = beat(scratch.store, Assignment("technical", "TASK-001-open-the-shop"), {"OPENAI_API_KEY": "k1"})
+    assert (done.outcome, server.keys) == ("settled", ["Bearer k1"] * 5), done
+    assert "Say open in shop.txt." in server.requests[0]["messages"][1]["content"]
+    assert "(exit code 0)\nopen\n" in server.requests[3]["messages"][-1]["content"]
+    assert "k1" not in server.requests[3]["messages"][-1]["content"]
+    trailers = scratch.git("log", "-1", "--format=%(trailers)")
+    assert (
+        "Tokens: 550" in trailers and "Model: openai/gpt-4o" in trailers and "Cost-USD: 0.00175" in trailers
+    )
+    assert scratch.store.board().task("1").status == "review"
+    assert scratch.git("show", "agentos/TASK-001-open-the-shop:shop.txt") == "open\n"
+    assert scratch.read("shop.txt") == "closed\n"
 
 
 def test_nothing_looked_beyond_this_machine(server: Server) -> None:

@@ -1,7 +1,7 @@
 """A model behind litellm: one call, streamed, with its failures and figures in our own words. Its one keeper.
 
 litellm takes 3 s of CPU to import and reads its settings from the environment as it is imported
-(docs/decisions/0018-litellm-is-set-by-variables.md), so the first call of a run does.
+(docs/decisions/0021-litellm-is-set-by-variables.md), so the first call of a run does.
 """
 
 import os
