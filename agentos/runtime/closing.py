@@ -94,8 +94,13 @@ def _verdict(job: Job, outbox: Outbox, tip: str) -> Trailers:
     return [*said, *([("Commit", tip)] if tip else [])]
 
 
-def fail(job: Job, error: AgentOSError, saved: str | None, is_unconfined: bool) -> Beat:
-    """Settle a run that came to nothing: its cost, its try, and what follows; the claim goes back with it."""
+def fail(
+    job: Job, error: AgentOSError, saved: str | None, is_unconfined: bool, patience: float = PATIENCE
+) -> Beat:
+    """Settle a run that came to nothing: its cost, its try, and what follows; the claim goes back with it.
+
+    Raises Conflict where git is in the middle of something for longer than `patience` seconds.
+    """
     kind = getattr(error, "kind", "failed")
     said = cut(" ".join(secrets.redact(str(error), job.env.values()).split()), MOST_SAID)
     now = job.store.clock()
@@ -106,14 +111,12 @@ def fail(job: Job, error: AgentOSError, saved: str | None, is_unconfined: bool) 
         return passed(job, said, follows.at)
     trailers = [*_trailers(job, is_unconfined), ("Failure", kind)]
     trailers += [("Retry-At", times.stamp(follows.at))] if follows.at and follows.at > now else []
-    result = _patiently(
-        lambda: transact(
-            job.store,
-            lambda draft: _failed(draft, job, said, follows, saved),
-            job.by,
-            trailers=trailers + _marks(job),
-        )
-    )
+    trailers += _marks(job)
+
+    def decide(draft: Draft) -> None:
+        _failed(draft, job, said, follows, saved)
+
+    result = _patiently(lambda: transact(job.store, decide, job.by, trailers=trailers), patience)
     _close(job, "failed", said, kind=kind, saved=saved)
     again = times.stamp(follows.at) if follows.at else ""
     return Beat(job.agent.name, job.task.id, "failed", job.claim.run, result.commit, said, again)
@@ -141,9 +144,9 @@ def _failed(draft: Draft, job: Job, said: str, follows: Next, saved: str | None)
         draft.release(name)
 
 
-def _patiently(act: Callable[[], Result[T]]) -> Result[T]:
+def _patiently(act: Callable[[], Result[T]], patience: float = PATIENCE) -> Result[T]:
     """Try again while git is in the middle of something: a finished run is worth a wait."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + patience
     while True:
         try:
             return act()

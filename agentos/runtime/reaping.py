@@ -38,7 +38,7 @@ def reap(store: Store, claim: Claim) -> Beat:
     if entry is not None:
         job.meter.resume(entry)
     why = TimedOut("It did not end in time and was killed.") if was_alive else Lost("Its process is gone.")
-    return closing.fail(job, why, _salvaged(job), is_unconfined=False)
+    return closing.fail(job, why, _salvaged(job), is_unconfined=False, patience=0.0)
 
 
 def _salvaged(job: Job) -> str | None:

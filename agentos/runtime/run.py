@@ -4,7 +4,7 @@ import dataclasses
 
 from agentos.errors import AgentOSError, NotFound, Refused
 from agentos.model import times
-from agentos.runtime import attempts, closing, prompt, sandbox, workspace
+from agentos.runtime import attempts, closing, prompt, runlog, sandbox, workspace
 from agentos.runtime.beats import Beat
 from agentos.runtime.failures import Cancelled, MissingTool
 from agentos.runtime.job import Job, is_still_due
@@ -34,6 +34,7 @@ class Try:
         if job.work.is_review and attempts.is_reviewed(job.agent.name, job.history):
             claims.drop(job.store, job.claim)
             return closing.passed(job, "it has been reviewed as it is")
+        runlog.prune(job.store.local, job.began)
         job.log.say(run=job.claim.run, agent=job.agent.name, task=job.task.id, runner=job.runner)
         job.log.say(model=job.agent.model, start=times.stamp(job.began), is_review=job.work.is_review)
         try:

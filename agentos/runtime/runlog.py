@@ -37,7 +37,6 @@ class RunLog:
         self._sizes: dict[str, int] = {}
         self._facts: dict[str, Any] = {}
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
             self._facts = _facts(folder)
 
     def write(self, kind: str, **fields: Any) -> None:
@@ -55,6 +54,7 @@ class RunLog:
             return
         with self._lock:
             self._facts |= self._redacted(facts, MOST_TEXT)
+            self.folder.mkdir(parents=True, exist_ok=True)
             partial = self.folder / "run.json.partial"
             partial.write_text(json.dumps(self._facts, indent=1, ensure_ascii=False, default=str))
             partial.replace(self.folder / "run.json")
@@ -72,6 +72,7 @@ class RunLog:
             if size + len(line) > most:
                 line = json.dumps({"kind": "cut", "why": f"{name} has reached {most:,} bytes"}) + "\n"
                 self._sizes[name] = most + 1
+            self.folder.mkdir(parents=True, exist_ok=True)
             with file.open("a") as out:
                 out.write(line)
 
