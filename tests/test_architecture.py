@@ -295,16 +295,26 @@ def test_importing_does_nothing_that_shows(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_listing_tasks_loads_nothing_slow(template: Path) -> None:
+def loaded(cwd: Path, *args: str) -> set[str]:
+    """The modules that a command has loaded when it is over."""
     done = python(
         "import sys\n"
         "from agentos.cli import main\n"
-        "sys.argv[1:] = ['task', 'list']\n"
         "try: main.run()\n"
         "except SystemExit as leaving: code = leaving.code\n"
         "print(code or 0, *sys.modules, file=sys.stderr)",
-        cwd=template,
+        *args,
+        cwd=cwd,
     )
-    code, *loaded = done.stderr.split()
+    code, *modules = done.stderr.split()
     assert code == "0"
-    assert sorted(set(SLOW) & set(loaded)) == []
+    return set(modules)
+
+
+def test_listing_tasks_loads_nothing_slow(template: Path) -> None:
+    assert sorted(set(SLOW) & loaded(template, "task", "list")) == []
+
+
+def test_an_idle_tick_loads_no_runner(template: Path) -> None:
+    runtime = {name for name in loaded(template, "--quiet", "tick") if name.startswith("agentos.runtime.")}
+    assert runtime == {"agentos.runtime.ledger"}
