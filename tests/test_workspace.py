@@ -15,10 +15,11 @@ from conftest import Scratch
 
 from agentos.actions import tasks
 from agentos.errors import AgentOSError, Conflict, Refused
+from agentos.model import protected
 from agentos.model.activity import Actor
 from agentos.model.records import Agent, Task
 from agentos.model.words import Status
-from agentos.runtime import bubblewrap, handing, protected, sandbox, workspace
+from agentos.runtime import bubblewrap, handing, sandbox, workspace
 from agentos.runtime.sandbox import Cell, Sandbox
 from agentos.runtime.workspace import Handed, Workspace
 

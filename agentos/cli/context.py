@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agentos.model.board import Board
     from agentos.model.records import Record
     from agentos.store.repository import Store
+    from agentos.store.transaction import Result
 
 T = TypeVar("T")
 
@@ -52,11 +53,16 @@ def store() -> "Store":
 
 def act(decide: Callable[[Any], T]) -> T:
     """Run an action as the person who types, and say in one line what was committed."""
-    from agentos.model.activity import subject
     from agentos.store.transaction import transact
 
     board = store()
-    result = transact(board, decide, board.person())
+    return report(transact(board, decide, board.person()))
+
+
+def report(result: "Result[T]") -> T:
+    """Say in one line what a transaction committed; gives its value."""
+    from agentos.model.activity import subject
+
     for note in result.notes:
         say(note)
     if result.adopted:

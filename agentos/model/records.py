@@ -38,6 +38,11 @@ Limit = Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,5}[smh]$")]
 """A length of time alone: `90s`, `60m`, `2h`."""
 
 
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]{1,500}$")]
+
+Commit = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+
+
 class Part(BaseModel):
     """A group of fields inside a record; keeps keys it does not know."""
 
@@ -147,6 +152,10 @@ class Task(Record):
     due: Time | None = None
     blocked: str | None = Field(None, description="why the task can't go on")
     resolution: Resolution | None = None
+    pr: Url | None = Field(None, description="its pull request")
+    merges: Commit | None = Field(
+        None, description="the commit whose change this task brings to the board's branch"
+    )
     created: Time | None = None
 
     @property
@@ -326,6 +335,9 @@ class Config(Record):
     run_limit: Limit = Field("60m", description="how long one run may take")
     sandbox: Literal["auto", "off"] = Field("auto", description="`off` lets agents run commands unconfined")
     workspace: WorkspaceSettings = WorkspaceSettings()
+    merge: Literal["human", "checks", "pr"] = Field(
+        "human", description="who merges: `agentos approve`, checks that pass, or a pull request"
+    )
     people: dict[Name, Person] = Field(default_factory=dict)
 
 

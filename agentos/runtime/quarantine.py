@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentos.errors import Refused
+from agentos.model import protected
 from agentos.model.activity import Actor
-from agentos.runtime import clones, protected
+from agentos.runtime import clones
 from agentos.runtime.handing import Pack, terminated
 from agentos.store import codec
 from agentos.store.git import GitFailed

@@ -14,7 +14,7 @@ from agentos.model.words import Status
 from agentos.runtime import clones, handing, provision, quarantine
 from agentos.runtime.clones import Start
 from agentos.runtime.sandbox import Sandbox, find
-from agentos.store import refs
+from agentos.store import patch, refs
 from agentos.store.refs import Move
 from agentos.store.repository import Store
 
@@ -201,8 +201,4 @@ def sweep(store: Store, board: Board) -> list[str]:
 
 def diff(store: Store, base: str, commit: str) -> bytes:
     """The difference as a patch, for review: no attribute, text conversion or setting hides any of it."""
-    one, other = store.git.commit_of(base), store.git.commit_of(commit)
-    return store.git.run(
-        "diff-tree", "-r", "-p", "--text", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames",
-        "--full-index", "--ignore-submodules=none", "--src-prefix=a/", "--dst-prefix=b/", one, other,
-    )  # fmt: skip
+    return patch.diff(store.git, store.git.commit_of(base), store.git.commit_of(commit))

@@ -6,7 +6,7 @@ It reads and writes objects alone; nothing else of the repository is touched.
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -25,6 +25,14 @@ _AS_GIT_DOES = (
     "-c", "merge.agentos.driver=git merge-file %A %O %B",
 )  # fmt: skip
 """What git merges that is no record, it merges as it would any text, and lets folders alone."""
+
+
+class Clash(Conflict):
+    """Something that is no record changed differently on both sides; `paths` are its files."""
+
+    def __init__(self, message: str, paths: Sequence[str]) -> None:
+        super().__init__(message)
+        self.paths = tuple(paths)
 
 
 @dataclass(frozen=True)
@@ -58,8 +66,8 @@ def join(git: Git, objects: Objects, prefix: str, ours: str, theirs: str, name: 
     """Merge two commits; None where ours has theirs already.
 
     Two tasks made apart under one name are told apart: ours moves to the next number, with what refers to
-    it. Raises Conflict, naming the paths, where something that is no record changed differently on both
-    sides, and where the two have no common history.
+    it. Raises Clash, naming the paths, where something that is no record changed differently on both sides,
+    and Conflict where the two have no common history.
     """
     bases = git.run("merge-base", "--all", ours, theirs, ok=(0, 1)).decode().split()
     if not bases:
@@ -155,9 +163,10 @@ class _Join:
         tree, *names = (os.fsdecode(part) for part in out.split(b"\0"))
         clashes = sorted({name for name in names if name} - records)
         if clashes:
-            raise Conflict(
+            raise Clash(
                 f"{self.name} changed the same lines as this branch: {some(clashes)}. "
-                "Nothing was merged; merge it with git and solve them."
+                "Nothing was merged; merge it with git and solve them.",
+                clashes,
             )
         merged = differ(self.git, f"{self.ours}^{{tree}}", tree)
         self.taken |= {path: new for path, (_, new) in merged.items() if path not in records}

@@ -32,6 +32,8 @@ class Run:
     diff: str = ""
     verdict: str = ""
     retry_at: datetime | None = None
+    is_unconfined: bool = False
+    """Whether a person had allowed commands without a sandbox."""
 
 
 def of_task(store: Store, task: Task, limit: int = 50) -> list[Run]:
@@ -74,6 +76,7 @@ def _run(time: str, text: str) -> Run:
         diff=said.get("Diff", ""),
         verdict=said.get("Verdict", ""),
         retry_at=_moment(said.get("Retry-At", "")),
+        is_unconfined=said.get("Sandbox") == "off",
     )
 
 

@@ -1,0 +1,150 @@
+"""Review: the work that waits for a judgement, and what of it each person was shown."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from agentos.model import protected
+from agentos.model.activity import Actor
+from agentos.model.board import Board
+from agentos.model.markdown import Box, criteria
+from agentos.model.records import Task
+from agentos.model.words import Status
+from agentos.store import branches, looks, patch, runs
+from agentos.store.branches import Branch
+from agentos.store.looks import Look
+from agentos.store.patch import Count
+from agentos.store.repository import Store
+from agentos.store.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The work on one task, as its reviewer needs it; `branch` is None where there is no code.
+
+    `protected` are the paths that only a person may let in, `seen` what the one who asks was last shown.
+    """
+
+    task: Task
+    branch: Branch | None
+    counts: tuple[Count, ...]
+    criteria: tuple[Box, ...]
+    runs: tuple[Run, ...]
+    protected: tuple[str, ...]
+    seen: Look | None
+
+    @property
+    def added(self) -> int:
+        return sum(count.added for count in self.counts)
+
+    @property
+    def removed(self) -> int:
+        return sum(count.removed for count in self.counts)
+
+    @property
+    def usd(self) -> float:
+        return sum(run.usd for run in self.runs)
+
+    @property
+    def tokens(self) -> int:
+        return sum(run.tokens for run in self.runs)
+
+    @property
+    def author(self) -> str:
+        """Who did it: who handed it in, else who has the task."""
+        return self.run.agent if self.run else ", ".join(self.task.assignees[:1])
+
+    @property
+    def run(self) -> Run | None:
+        """The run that handed it in."""
+        return next((run for run in self.runs if run.commit and not run.verdict), None)
+
+    @property
+    def verdicts(self) -> tuple[Run, ...]:
+        """What agents said of this very commit, newest first."""
+        commit = self.branch.commit if self.branch else ""
+        return tuple(run for run in self.runs if run.verdict and run.commit == commit)
+
+    @property
+    def is_unconfined(self) -> bool:
+        """Whether any run on it had no sandbox."""
+        return any(run.is_unconfined for run in self.runs)
+
+    @property
+    def checks(self) -> str:
+        """How many of the criteria that are checks have passed, such as `2/3`; empty without any."""
+        boxes = [box for box in self.criteria if box.check]
+        return f"{sum(box.is_ticked for box in boxes)}/{len(boxes)}" if boxes else ""
+
+
+def waiting(store: Store, board: Board, by: Actor, limit: int) -> list[Review]:
+    """The first tasks that wait for a review, by name."""
+    found = [task for task in board.open_tasks if task.status is Status.REVIEW]
+    return [of(store, board, task, by) for task in found[:limit]]
+
+
+def of(store: Store, board: Board, task: Task, by: Actor) -> Review:
+    """The work on one task, be it in review or not."""
+    branch = branches.of(store, task.id)
+    counts = patch.counts(store.git, branch.base, branch.commit) if branch else ()
+    allow = allowed(board)
+    return Review(
+        task,
+        branch,
+        counts,
+        tuple(criteria(store.body(task))),
+        tuple(run for run in runs.of_task(store, task, limit=200) if run.task == task.id),
+        tuple(guarded((count.path for count in counts), store.prefix, allow)),
+        looks.last(store.local, by.name, task.id),
+    )
+
+
+def allowed(board: Board) -> Sequence[str]:
+    """The protected paths that a person has opened to agents."""
+    return board.config.workspace.allow
+
+
+def guarded(paths: Iterable[str], prefix: str, allow: Sequence[str]) -> list[str]:
+    """Those paths that only a person may let in."""
+    return [path for path in paths if protected.why_left_out(path, prefix, allow)]
+
+
+# What was shown ---------------------------------------------------------------------------------------------
+
+
+def show(store: Store, branch: Branch) -> bytes:
+    """The whole difference of a task's branch."""
+    return patch.diff(store.git, branch.base, branch.commit)
+
+
+def news(store: Store, seen: Look, branch: Branch) -> bytes | None:
+    """What changed since a look: between the two commits, in the files that either touches.
+
+    None where the commit of that look is gone.
+    """
+    git = store.git
+    if not branches.has(git, seen.commit, seen.base):
+        return None
+    touched = [
+        count.path for base, commit in ((seen.base, seen.commit), (branch.base, branch.commit))
+        for count in patch.counts(git, base, commit)
+    ]  # fmt: skip
+    return patch.diff(git, seen.commit, branch.commit, list(dict.fromkeys(touched))) if touched else b""
+
+
+def remember(store: Store, by: Actor, task: str, branch: Branch) -> None:
+    """Keep that somebody was shown the whole difference."""
+    looks.keep(store.local, by.name, task, Look(branch.commit, branch.base))
+
+
+def is_same(store: Store, seen: Look, branch: Branch) -> bool:
+    """Whether the branch makes the change that was shown: line for line, or moved along with its base."""
+    if seen.commit == branch.commit:
+        return True
+    if not branches.has(store.git, seen.commit, seen.base):
+        return False
+    with_places = seen.base == branch.base
+    one, other = (
+        patch.digest(patch.diff(store.git, base, commit), with_places=with_places)
+        for base, commit in ((seen.base, seen.commit), (branch.base, branch.commit))
+    )
+    return one == other

@@ -1,0 +1,186 @@
+"""agentos review: what waits for a judgement, and the work on one task as a diff."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from agentos.actions import reviews
+from agentos.actions.reviews import Review
+from agentos.cli import context, pager, patches
+from agentos.model.activity import Actor
+from agentos.store.patch import Count
+from agentos.store.repository import Store
+
+app = typer.Typer()
+
+
+@app.command()
+def review(
+    ref: Annotated[str | None, typer.Argument(metavar="[TASK]", help="Which; none lists what waits.")] = None,
+    stat: Annotated[bool, typer.Option("--stat", help="Only the files, not the lines.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Only what changed since you last looked.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="List at most so many.")] = 20,
+    as_json: context.Json = False,
+) -> None:
+    """List what waits for review, or show one task's work: criteria, checks, cost, and the whole diff.
+
+    What you were shown is remembered: agentos approve is for that very commit.
+
+    Example: agentos review 12
+    """
+    store = context.store()
+    by = store.person()
+    if ref is None:
+        _list(store, by, limit, as_json)
+        return
+    board = store.board()
+    found = reviews.of(store, board, board.task(ref), by)
+    if as_json:
+        change = reviews.show(store, found.branch) if found.branch and not stat else b""
+        context.print_json(_plain(found) | ({} if stat else {"diff": patches.decoded(change)}))
+        return
+    lines = [*_head(found), *_since(store, found), "", *patches.stat(found.counts)]
+    if found.branch and not stat:
+        change = _news(store, found) if new else reviews.show(store, found.branch)
+        lines += ["", *patches.shown(change)]
+        reviews.remember(store, by, found.task.id, found.branch)
+    pager.page("\n".join(lines).rstrip("\n") + "\n")
+
+
+def _news(store: Store, found: Review) -> bytes:
+    """What is new to the one who asks; all of it where that can't be told."""
+    assert found.branch is not None
+    change = reviews.news(store, found.seen, found.branch) if found.seen else None
+    return reviews.show(store, found.branch) if change is None else change
+
+
+# One task ---------------------------------------------------------------------------------------------------
+
+
+def _head(found: Review) -> Iterator[str]:
+    task, branch, run = found.task, found.branch, found.run
+    yield patches.style(f"{task.id}: {context.clean(task.title)}", bold=True)
+    facts = [
+        ("status", task.status),
+        ("author", found.author),
+        (
+            "branch",
+            f"{branch.name} at {branch.commit[:9]}{', merged' if branch.is_merged else ''}" if branch else "",
+        ),
+        ("change", _size(found.counts)),
+        ("run", f"{run.run}{f' ({run.model})' if run.model else ''}" if run else ""),
+        ("cost", _cost(found)),
+        ("pull request", task.pr or ""),
+        *(("verdict", f"{each.verdict} by {each.agent} ({each.runner})") for each in found.verdicts),
+    ]
+    for name, value in facts:
+        if value:
+            yield f"{patches.style(f'{name:<13}', dim=True)}{context.clean(value)}"
+    if found.is_unconfined:
+        yield patches.style("sandbox      off: its commands ran unconfined", fg="red")
+    for path in found.protected:
+        yield patches.style(f"protected    {context.clean(path)}", fg="red")
+    if found.criteria:
+        yield ""
+    for box in found.criteria:
+        mark = patches.style("[x]", fg="green") if box.is_ticked else "[ ]"
+        yield f"  {mark} {context.clean(box.text)}"
+
+
+def _since(store: Store, found: Review) -> Iterator[str]:
+    """What the one who asks has seen of it already."""
+    seen, branch = found.seen, found.branch
+    if seen is None or branch is None:
+        return
+    yield ""
+    if reviews.is_same(store, seen, branch):
+        yield "You have looked at this."
+        return
+    yield patches.style(
+        f"Changed since you last looked: {seen.commit[:9]} → {branch.commit[:9]} (--new shows only that).",
+        fg="yellow",
+    )
+
+
+def _size(counts: Sequence[Count]) -> str:
+    if not counts:
+        return ""
+    added, removed = sum(count.added for count in counts), sum(count.removed for count in counts)
+    return f"{len(counts)} file{'s' if len(counts) > 1 else ''}, +{added} -{removed}"
+
+
+def _cost(found: Review) -> str:
+    parts = [f"${found.usd:.2f}"] if found.usd else []
+    return ", ".join([*parts, *([f"{found.tokens:,} tokens"] if found.tokens else [])])
+
+
+# The list ---------------------------------------------------------------------------------------------------
+
+
+def _list(store: Store, by: Actor, limit: int, as_json: bool) -> None:
+    found = reviews.waiting(store, store.board(), by, limit)
+    if as_json:
+        context.print_json([_plain(each) for each in found])
+    elif not found:
+        context.say("Nothing waits for review.")
+    elif not context.is_terminal():
+        context.rows(_row(each) for each in found)
+    else:
+        _show(found)
+
+
+def _row(each: Review) -> list[str]:
+    name = each.branch.name if each.branch else ""
+    return [
+        each.task.id,
+        each.author,
+        name,
+        f"+{each.added} -{each.removed}",
+        each.checks,
+        _cost(each),
+        each.task.title,
+    ]
+
+
+def _show(found: Sequence[Review]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("", "WHO", "CHANGE", "CHECKS", "COST", "TITLE"):
+        table.add_column(name, no_wrap=name != "TITLE")
+    for each in found:
+        change = Text.assemble((f"+{each.added}", "green"), " ", (f"-{each.removed}", "red"))
+        cells = (each.author, change if each.branch else "", each.checks, _cost(each), each.task.title)
+        mark = Text(each.task.short, style="bold")
+        table.add_row(mark, *(Text(context.clean(c)) if isinstance(c, str) else c for c in cells))
+    context.console().print(table)
+
+
+def _plain(found: Review) -> dict[str, Any]:
+    """A review as JSON shows it."""
+    branch, run = found.branch, found.run
+    return context.plain(
+        found.task,
+        author=found.author,
+        branch=branch.name if branch else None,
+        commit=branch.commit if branch else None,
+        base=branch.base if branch else None,
+        is_merged=branch.is_merged if branch else None,
+        added=found.added,
+        removed=found.removed,
+        files=[count._asdict() for count in found.counts],
+        protected=list(found.protected),
+        criteria=[
+            {"text": box.text, "is_ticked": box.is_ticked, "check": box.check} for box in found.criteria
+        ],
+        verdicts=[
+            {"agent": each.agent, "runner": each.runner, "verdict": each.verdict} for each in found.verdicts
+        ],
+        run=run.run if run else None,
+        model=run.model if run else None,
+        tokens=found.tokens,
+        usd=found.usd,
+        sandbox="off" if found.is_unconfined else None,
+    )

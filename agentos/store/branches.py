@@ -1,0 +1,63 @@
+"""Task branches: where the work on a task stands in the person's repository, and where it grew from."""
+
+import re
+from dataclasses import dataclass
+
+from agentos.store.git import Git
+from agentos.store.refs import TASK_BRANCHES
+from agentos.store.repository import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A task's branch: its name, its commit, and the commit of the board's branch that it grew from.
+
+    Where it grew from nothing of ours, the base is the empty tree: all of it is new.
+    """
+
+    name: str
+    commit: str
+    base: str
+
+    @property
+    def ref(self) -> str:
+        return f"refs/heads/{self.name}"
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether the board's branch has all of it."""
+        return self.base == self.commit
+
+
+def of(store: Store, task: str) -> Branch | None:
+    """The branch of a task; None where there is none."""
+    commit = tip(store.git, task)
+    head = store.refs().head
+    if commit is None or head is None:
+        return None
+    return Branch(f"agentos/{task}", commit, base(store.git, head, commit))
+
+
+def tip(git: Git, task: str) -> str | None:
+    """Where the branch of a task stands."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", task):
+        return None
+    ref = TASK_BRANCHES + task
+    found = git.text(
+        "for-each-ref", "--format=%(objectname) %(objecttype) %(refname)", "--end-of-options", ref
+    )
+    for oid, kind, name in (line.split(" ", 2) for line in found.splitlines()):
+        if name == ref and kind == "commit":
+            return oid
+    return None
+
+
+def base(git: Git, head: str, commit: str) -> str:
+    """The last commit that two lines of history have in common, or the empty tree."""
+    found = git.text("merge-base", "--end-of-options", head, commit, ok=(0, 1))
+    return found or git.text("hash-object", "-t", "tree", "--stdin")
+
+
+def has(git: Git, *oids: str) -> bool:
+    """Whether all of these objects are here."""
+    return all(git.run("cat-file", "-t", oid, ok=(0, 128)) for oid in oids)
