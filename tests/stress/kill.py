@@ -90,11 +90,11 @@ class World:
         said, out = os.pipe()
         writer = os.fork()
         if not writer:
-            os.setsid()
             try:
                 write(self.scratch, number, out)
             finally:
                 os._exit(1)
+        os.setpgid(writer, writer)
         os.close(out)
         chance = self.run.chance
         for _ in range(chance.randrange(3)):
@@ -111,10 +111,7 @@ class World:
         """A save at a moment of its own: the writer and its children stand still meanwhile."""
         chance = self.run.chance
         token = f"hand-{number}-{chance.randrange(1 << 32):x}"
-        try:
-            os.killpg(writer, signal.SIGSTOP)
-        except ProcessLookupError:
-            return
+        os.killpg(writer, signal.SIGSTOP)
         page = self.scratch.root / "WORKING.md"
         file = self.scratch.root / chance.choice(self.paths)
         if chance.random() < 0.3:
