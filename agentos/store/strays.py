@@ -90,13 +90,19 @@ def moving(git: Git) -> Iterator[int]:
     handle = _locked(mark)
     try:
         yield handle
-        mark.unlink()
+        _unmark(git, mark)
     except GitFailed as error:
         if error.code >= 0:
-            mark.unlink()
+            _unmark(git, mark)
         raise
     finally:
         os.close(handle)
+
+
+def _unmark(git: Git, mark: Path) -> None:
+    """Git is done; where a lock is left all the same, git may have failed to remove it: the mark stays."""
+    if not any(lock.exists() for lock in _shared_locks(git)):
+        mark.unlink()
 
 
 def _locked(mark: Path) -> int:
@@ -149,11 +155,17 @@ def _is_dead(mark: Path) -> bool:
         os.close(handle)
 
 
+def _shared_locks(git: Git) -> list[Path]:
+    """Those that stop every later move."""
+    common = git.common_dir
+    packed = [common / "packed-refs.lock", common / "packed-refs.new"]
+    return [*packed, common / "HEAD.lock", git.git_dir / "HEAD.lock"]
+
+
 def _ref_locks(git: Git) -> list[Path]:
     """The locks that moving a branch or a claim takes (git's files backend)."""
     common = git.common_dir
-    heads = [common, git.git_dir, *(common / "worktrees").glob("*")]
-    found = [common / "packed-refs.lock", common / "packed-refs.new", *(head / "HEAD.lock" for head in heads)]
+    found = _shared_locks(git) + [folder / "HEAD.lock" for folder in (common / "worktrees").glob("*")]
     for folder in ("refs/heads", "refs/agentos"):
         found += (common / folder).rglob("*.lock")
     return [lock for lock in dict.fromkeys(found) if lock.is_file()]
