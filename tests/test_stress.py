@@ -18,6 +18,7 @@ SMALL = {
     "interleavings": "12",
     "heartbeats": "12",
     "driver": "12",
+    "sync": "3",
 }
 
 

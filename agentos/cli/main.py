@@ -18,6 +18,7 @@ COMMANDS = {
     "init": "agentos.cli.init",
     "import": "agentos.cli.imports",
     "tick": "agentos.cli.tick",
+    "sync": "agentos.cli.sync",
     "board": "agentos.cli.board",
     "log": "agentos.cli.log",
     "undo": "agentos.cli.undo",

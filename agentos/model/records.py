@@ -30,6 +30,9 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 Branch = Annotated[str, StringConstraints(pattern=BRANCH)]
 """A branch that needs no quoting anywhere."""
 
+RemoteName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A remote of git's by its name; never a URL."""
+
 Duration = Annotated[str, StringConstraints(pattern=r"^(\d+[smhd]|(\S+\s+){4}\S+)$")]
 """An interval (`30s`, `15m`, `2h`, `1d`) or a cron expression of five fields."""
 
@@ -338,6 +341,7 @@ class Config(Record):
     merge: Literal["human", "checks", "pr"] = Field(
         "human", description="who merges: `agentos approve`, checks that pass, or a pull request"
     )
+    remote: RemoteName | None = Field(None, description="the remote to sync with; `none` switches it off")
     people: dict[Name, Person] = Field(default_factory=dict)
 
 

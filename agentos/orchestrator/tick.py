@@ -1,12 +1,13 @@
 """A tick: one pass of the scheduler. Reconcile, orchestrate, dispatch, wake; then it is over."""
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Union
 
-from agentos.errors import AgentOSError, Refused
+from agentos.errors import AgentOSError, Invalid, NotFound, Refused
 from agentos.model import rules, times
 from agentos.model.activity import Actor, events, sentence
 from agentos.model.board import Board
@@ -15,8 +16,11 @@ from agentos.model.rules import Assignment
 from agentos.orchestrator import schedule
 from agentos.orchestrator.schedule import Wake
 from agentos.runtime.ledger import Ledger
+from agentos.store import remote, sync
 from agentos.store.draft import Draft
 from agentos.store.lock import try_lock
+from agentos.store.refs import Refs
+from agentos.store.remote import Away, Remote
 from agentos.store.repository import Store
 from agentos.store.transaction import transact
 
@@ -46,6 +50,8 @@ class Options:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     apart: tuple[str, ...] = ()
+    is_waking: bool = True
+    """Whether agents are woken at all: not while the remote can't be asked who does what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,9 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         if not held:
             return Report(notes=("Another tick is at work here.",))
         now = store.clock().astimezone(UTC)
-        released = _reconcile(store, now)
+        there, is_current, notes = _sync(store, options)
+        options = replace(options, is_waking=is_current)
+        notes += _reconcile(store, now, there if options.is_waking else None)
         wakes = schedule.load(store.local)
         result = transact(
             store,
@@ -81,13 +89,17 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         if work:
             schedule.save(store.local, _woken(wakes, board, work, now))
     beats = _wake(store, board, work, options, on_beat)
-    notes = _tidy(store) if result.commit or beats else []
+    if there is not None and options.is_waking and (beats or result.commit):
+        last = sync.sync(store, there, ORCHESTRATOR, options.settle)
+        notes += [note for note in last.notes if note not in notes]
+    if result.commit or beats:
+        notes += _tidy(store)
     return Report(
         commit=result.commit,
         dispatched=sentence(events(result.changes)),
         beats=tuple(beats),
         stuck=tuple(stuck(board)),
-        notes=(*released, *result.notes, *notes),
+        notes=(*notes, *result.notes),
     )
 
 
@@ -101,7 +113,12 @@ def preview(store: Store, options: Options) -> tuple[list[str], list[Assignment]
     for task in rules.orchestrate(board, now, waking):
         who = ", ".join(task.assignees)
         steps.append(f"{task.id}: {board.tasks[task.id].status} → {task.status} ({who})")
-    return steps, _plan(board, waking, now, {*store.refs().claims, *_resting(wakes, now)})
+    return steps, _plan(board, waking, now, _taken(store.refs(), wakes, now))
+
+
+def _taken(held: Refs, wakes: schedule.Wakes, now: datetime) -> set[str]:
+    """The tasks that nobody is to be woken for: somebody has them, here or elsewhere, or they rest."""
+    return {*held.claims, *held.theirs, *_resting(wakes, now)}
 
 
 def _resting(wakes: schedule.Wakes, now: datetime) -> set[str]:
@@ -115,11 +132,11 @@ def _orchestrate(
     waking = _waking(draft.board, wakes, now, options)
     for task in rules.orchestrate(draft.board, now, waking):
         draft.put(task)
-    return draft.board, _plan(draft.board, waking, now, {*draft.refs.claims, *_resting(wakes, now)})
+    return draft.board, _plan(draft.board, waking, now, _taken(draft.refs, wakes, now))
 
 
 def _waking(board: Board, wakes: schedule.Wakes, now: datetime, options: Options) -> list[str]:
-    if board.config.paused:
+    if board.config.paused or not options.is_waking:
         return []
     if options.agent:
         agent = board.agent(options.agent)
@@ -225,9 +242,29 @@ def _rest(store: Store, beats: Sequence["Beat"]) -> None:
         schedule.save(store.local, wakes)
 
 
-def _reconcile(store: Store, now: datetime) -> list[str]:
-    """Close the runs that ended without having settled, and count what they cost; gives a note for each."""
-    notes = []
+def _sync(store: Store, options: Options) -> tuple[Remote | None, bool, list[str]]:
+    """The first step: what others did is here, and what was done here is there.
+
+    Gives the remote, whether it is known here what the others do, and notes where it is not.
+    """
+    try:
+        there = remote.find(store)
+        if there is None:
+            return None, True, []
+        done = sync.sync(store, there, ORCHESTRATOR, options.settle)
+    except (Invalid, NotFound) as error:
+        return None, False, [str(error), _NOBODY]
+    return there, done.is_current, [*done.notes, *([] if done.is_current else [_NOBODY])]
+
+
+_NOBODY = "No agent is woken before it is known who does what; `remote: none` in the config works without."
+
+
+def _reconcile(store: Store, now: datetime, there: Remote | None) -> list[str]:
+    """Close the runs that ended without having settled, other machines' too, and count what they cost."""
+    notes: list[str] = []
+    with contextlib.suppress(Away):
+        notes += sync.release_expired(store, there, now) if there and store.refs().theirs else []
     if store.refs().claims:
         from agentos.runtime import liveness, reaping
 

@@ -31,7 +31,7 @@ def beat(store: Store, work: Assignment, env: Mapping[str, str], argv: Sequence[
             input=asked,
             capture_output=True,
             cwd=store.git.work_tree / store.prefix,
-            env=store.git.plain_environment(),
+            env=store.git.plain_environment(with_network=True),
             timeout=wall.total_seconds(),
             start_new_session=True,
             check=False,

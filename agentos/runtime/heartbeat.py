@@ -14,7 +14,7 @@ from agentos.runtime import settle as settling
 from agentos.runtime.beats import Beat
 from agentos.runtime.job import is_still_due, open_job
 from agentos.runtime.runners import RUNNERS, Work
-from agentos.store import claims
+from agentos.store import claims, remote, sync
 from agentos.store.draft import Draft
 from agentos.store.refs import Claim
 from agentos.store.repository import Store
@@ -29,16 +29,21 @@ def beat(
     """Wake one agent for one task. Never raises for what goes wrong inside the run: the beat says it.
 
     `env` has the keys and the variables that a person listed for the agent; `is_alone` says that this process
-    does nothing else, so that it may be killed when it outlives its claim.
+    does nothing else, so that it may be killed when it outlives its claim. With a remote the claim is there
+    as well, and what others have done up to then is taken over first.
     """
     claim = _claim(store, work, is_alone)
-    if not claims.take(store, claim):
-        return Beat(work.agent, work.task, "passed", text="somebody else holds it")
+    there = None
     try:
+        there = remote.find(store)
+        if not claims.take(store, claim, there):
+            return Beat(work.agent, work.task, "passed", text="somebody else holds it")
+        if there is not None:
+            sync.take_in(store, there, Actor(work.agent, is_agent=True))
         board = store.board()
         task = board.tasks.get(work.task)
         if task is None or not is_still_due(task, work):
-            claims.drop(store, claim)
+            claims.drop(store, claim, there)
             return Beat(work.agent, work.task, "passed", claim.run, text="it has moved on")
         if board.agent(work.agent).agentos.runner == SIMULATED:
             return _simulate(store, work, claim, board)
@@ -46,7 +51,7 @@ def beat(
 
         return Try(open_job(store, work, claim, board, env or {})).go()
     except AgentOSError as error:
-        claims.drop(store, claim)
+        claims.drop(store, claim, there)
         return Beat(work.agent, work.task, "failed", claim.run, text=str(error))
 
 

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from agentos.errors import AgentOSError
 from agentos.runtime.failures import Cancelled, TimedOut
-from agentos.store import claims
+from agentos.store import claims, remote
 from agentos.store.refs import Claim
 from agentos.store.repository import Store
 
@@ -61,5 +61,5 @@ class Lease:
         held = next((claim for claim in self._store.claims() if claim.run == self._claim.run), None)
         if held is None:
             return f"The claim on {self._claim.task} is gone; run {self._claim.run} ends."
-        claims.renew(self._store, held, self._store.clock() + LENGTH)
+        claims.renew(self._store, held, self._store.clock() + LENGTH, remote.find(self._store))
         return self._has_moved_on(held.task)

@@ -44,6 +44,7 @@ class Try:
                 outbox = self._think()
                 lease.check()
                 handed = self._hand_in()
+            claims.require_there(job.store, job.claim)
             tip = self.workspace.tip if self.workspace and job.work.is_review else ""
             return closing.settle(job, outbox, handed, tip, self._unconfined)
         except claims.Gone as gone:

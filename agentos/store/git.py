@@ -6,16 +6,21 @@ question, which is plain git through this module (docs/decisions/0002-git-door.m
 
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from agentos.errors import AgentOSError, Invalid, NotFound
 from agentos.model import times
 
 TIMEOUT = 120.0
 """Seconds that any one git command may take."""
+
+NETWORK_TIMEOUT = 60.0
+"""Seconds that a command may take that talks to a remote."""
 
 ZERO = "0" * 40
 
@@ -28,7 +33,19 @@ _PINNED = (
     "-c", "core.pager=cat",
     "-c", "gc.auto=0",
 )  # fmt: skip
+_NETWORK = (
+    "-c", "protocol.ext.allow=never",
+    "-c", "push.followTags=false",
+    "-c", "push.gpgSign=false",
+    "-c", "submodule.recurse=false",
+    "-c", "maintenance.auto=false",
+    "-c", "fetch.writeCommitGraph=false",
+)  # fmt: skip
 _KEPT = ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "SYSTEMROOT", "USER", "LOGNAME")
+_KEPT_FOR_NETWORK = (
+    "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+    "ALL_PROXY", "no_proxy", "NO_PROXY",
+)  # fmt: skip
 
 
 class GitFailed(AgentOSError):
@@ -44,6 +61,18 @@ class GitFailed(AgentOSError):
 
 def _left(code: int) -> str:
     return f"exit {code}" if code >= 0 else f"was killed (signal {-code})"
+
+
+class TookTooLong(AgentOSError):
+    """A git command was stopped because it did not end."""
+
+
+class Answer(NamedTuple):
+    """What a command that talked to a remote left: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
 
 
 @dataclass(frozen=True)
@@ -80,7 +109,7 @@ class Git:
                 pass_fds=(*self.held, *pass_fds),
             )
         except subprocess.TimeoutExpired:
-            raise AgentOSError(f"git {args[0]} took longer than {TIMEOUT:.0f} s and was stopped.") from None
+            raise TookTooLong(f"git {args[0]} took longer than {TIMEOUT:.0f} s and was stopped.") from None
         except FileNotFoundError:
             raise NotFound("git is not installed, or not on PATH.") from None
         if done.returncode not in ok:
@@ -90,6 +119,32 @@ class Git:
     def text(self, *args: str, ok: tuple[int, ...] = (0,)) -> str:
         """What the command prints, decoded and without the last line end."""
         return self.run(*args, ok=ok).decode(errors="surrogateescape").rstrip("\n")
+
+    def talk(self, *args: str, timeout: float = NETWORK_TIMEOUT) -> Answer:
+        """Run a command that talks to a remote; it asks for nothing and runs no helper that a URL names.
+
+        Raises TookTooLong: git and whatever it started are gone then.
+        """
+        ssh = self.text("config", "core.sshCommand", ok=(0, 1)) or "ssh"
+        asks_nothing = {"GIT_ASKPASS": "", "SSH_ASKPASS": "", "GIT_SSH_COMMAND": f"{ssh} -o BatchMode=yes"}
+        process = subprocess.Popen(
+            ["git", *_PINNED, *_NETWORK, *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment() | self.plain_environment(with_network=True) | asks_nothing,
+            cwd=self.work_tree or self.common_dir,
+            start_new_session=True,
+        )
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise TookTooLong(f"no answer within {timeout:.0f} s") from None
+            raise
+        return Answer(process.returncode, os.fsdecode(out), err.decode(errors="replace"))
 
     def start(self, *args: str) -> "subprocess.Popen[bytes]":
         """A standing process to talk to, such as `cat-file --batch`."""
@@ -103,9 +158,13 @@ class Git:
             pass_fds=self.held,
         )
 
-    def plain_environment(self) -> dict[str, str]:
-        """What a child of ours gets of the caller's environment: no keys, no `GIT_*`."""
-        return {name: self.env[name] for name in _KEPT if name in self.env}
+    def plain_environment(self, *, with_network: bool = False) -> dict[str, str]:
+        """What a child of ours gets of the caller's environment: no keys, no `GIT_*`.
+
+        With `with_network`, also the way to a remote: proxies, certificates, the ssh agent.
+        """
+        names = (*_KEPT, *(_KEPT_FOR_NETWORK if with_network else ()))
+        return {name: self.env[name] for name in names if name in self.env}
 
     def environment(self) -> dict[str, str]:
         """The environment git runs in: this repository pinned, every other `GIT_*` gone."""

@@ -12,6 +12,9 @@ from agentos.store.joining import Joined, some
 from agentos.store.objects import FILE, FOLDER, SUBMODULE, Entry, Objects, blob_id
 from agentos.store.repository import Store
 
+_UNSEEN = "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
+"""Characters that the file system of macOS does not see in a name."""
+
 
 def take(draft: Draft, store: Store, commit: str, name: str) -> Joined | None:
     """In a transaction: bring the branch to a commit, or to a merge with it where both have moved on.
@@ -22,13 +25,31 @@ def take(draft: Draft, store: Store, commit: str, name: str) -> Joined | None:
     Raises Conflict, naming the paths, where the merge has conflicts outside the records, or where an incoming
     path outside the records has edits, is staged, or is taken by an untracked file; nothing has changed then.
     """
-    joined = joining.join(store.git, draft.objects, store.prefix, str(draft.refs.head), commit, name)
+    if draft.refs.head is None:
+        raise Conflict(f"{store.branch} has no commit yet here; get it with `git pull`.")
+    joined = joining.join(store.git, draft.objects, store.prefix, draft.refs.head, commit, name)
     if joined is None:
         return None
+    _require_plain(joined)
     top = draft.refs.worktree
     found = _ready(store, draft.objects, top, joined) if top else {}
     draft.join(joined.seen(found), store.prefix)
     return joined
+
+
+def _require_plain(joined: Joined) -> None:
+    """Raises Conflict for a path that would lead out of the working tree, or into git's own folder."""
+    for path, entry in joined.files.items():
+        if entry is not None and any(_is_odd(part) for part in path.split("/")):
+            raise Conflict(
+                f"{joined.name} has a file that git would not check out: {path!r}. Nothing was taken."
+            )
+
+
+def _is_odd(part: str) -> bool:
+    """Git's own rule (verify_path), with the names that Windows and macOS read as `.git` (CVE-2014-9390)."""
+    plain = "".join(c for c in part.lower() if c not in _UNSEEN).rstrip(". ").partition(":")[0]
+    return part in ("", ".", "..") or plain in (".git", "git~1")
 
 
 def _ready(store: Store, objects: Objects, top: Path, joined: Joined) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Refs: where the board's branch stands, who holds which task, and moving them all at once."""
 
+import contextlib
 import json
 import math
 import re
@@ -16,6 +17,11 @@ from agentos.store.git import Git, GitFailed
 
 CLAIMS = "refs/agentos/claims/"
 TASK_BRANCHES = "refs/heads/agentos/"
+HELD = "refs/agentos/held/"
+"""Claims of ours that are on the remote: kept until the remote has what the run settled, or was told."""
+
+THEIRS = "refs/agentos/theirs/"
+"""Other machines' claims, as the remote had them when it was last looked at."""
 
 
 class Moved(Conflict):
@@ -35,6 +41,10 @@ class Refs(NamedTuple):
     """Where the branch is checked out, if anywhere."""
     claims: Mapping[str, str]
     """The blob that each claimed task's ref points to."""
+    held: Mapping[str, str]
+    """Our claims that the remote has, by task."""
+    theirs: Mapping[str, str]
+    """Other machines' claims, by task."""
 
 
 class Move(NamedTuple):
@@ -52,21 +62,22 @@ def read(git: Git, branch: str) -> Refs:
         "for-each-ref",
         "--format=%(refname)%00%(objectname)%00%(tree)%00%(worktreepath)",
         name,
-        CLAIMS.rstrip("/"),
+        *(space.rstrip("/") for space in (CLAIMS, HELD, THEIRS)),
     ).decode(errors="surrogateescape")
     head = tree = None
     worktree = None
-    claims = {}
+    found: dict[str, dict[str, str]] = {CLAIMS: {}, HELD: {}, THEIRS: {}}
     for line in out.splitlines():
         ref, oid, tree_id, path = line.split("\0")
         if ref == name:
             head, tree = oid, tree_id
             worktree = Path(path) if path and Path(path).is_dir() else None
-        elif ref.startswith(CLAIMS):
-            claims[ref.removeprefix(CLAIMS)] = oid
+        else:
+            space, _, task = ref.rpartition("/")
+            found.get(f"{space}/", {})[task] = oid
     if head is None and current_branch(git) == branch:
         worktree = git.work_tree
-    return Refs(head, tree, worktree, claims)
+    return Refs(head, tree, worktree, *found.values())
 
 
 def before(git: Git, ref: str, moment: datetime) -> str:
@@ -109,6 +120,13 @@ def move(git: Git, moves: Iterable[Move], why: str) -> None:
         if not strays.sweep(git):
             raise
         _update(git, "\n".join(lines), why)
+
+
+def move_each(git: Git, moves: Iterable[Move], why: str) -> None:
+    """Move each of these refs that still has its old value; one that somebody has moved is left as it is."""
+    for each in moves:
+        with contextlib.suppress(Moved):
+            move(git, [each], why)
 
 
 def _update(git: Git, lines: str, why: str) -> None:

@@ -23,7 +23,7 @@ def follow(draft: Draft, names: Mapping[str, str], git: Git, prefix: str) -> Non
         _attachments(draft, old, new, git, prefix)
     for path, fresh in renames.moved_messages(draft.board.messages.rows, names).items():
         draft.rename(path, fresh)
-    _refs(draft, {old: new for old, new in names.items() if is_claimable(old) and is_claimable(new)}, git)
+    follow_refs(draft, names, git)
 
 
 def _attachments(draft: Draft, old: str, new: str, git: Git, prefix: str) -> None:
@@ -42,8 +42,11 @@ def _attachments(draft: Draft, old: str, new: str, git: Git, prefix: str) -> Non
         draft.move_file(path, here + path.removeprefix(there), meta.split()[2].decode())
 
 
-def _refs(draft: Draft, names: Mapping[str, str], git: Git) -> None:
+def follow_refs(draft: Draft, names: Mapping[str, str], git: Git) -> None:
     """Branches and claims, moved in the same step; a branch that is checked out somewhere stays."""
+    names = {old: new for old, new in names.items() if is_claimable(old) and is_claimable(new)}
+    if not names:
+        return
     pairs = [(base + old, base + new) for base in (TASK_BRANCHES, CLAIMS) for old, new in names.items()]
     wanted = dict(pairs)
     out = git.text(

@@ -258,7 +258,9 @@ class _Attempt:
             activities = [fresh, *activities][: working.MOST_ACTIVITIES]
         text = page.compose(draft, activities, page.updated(self.store, self.objects, draft))
         draft.written[working.PATH] = text.encode()
-        message = said.message(line, happened, draft.by, words.trailers)
+        renamed = draft.joined.renamed.items() if draft.joined else ()
+        trailers = (*words.trailers, *(("Renamed", f"{old} {new}") for old, new in renamed))
+        message = said.message(line, happened, draft.by, trailers)
         if draft.renamed:
             names.keep(self.store.local, draft.renamed, draft.now)
         done = publication.publish(self.store, self.objects, draft, message, line, self.has_index)

@@ -16,6 +16,7 @@ RUNS = {
     "interleavings": ["10000"],
     "heartbeats": ["10000"],
     "driver": ["200"],
+    "sync": ["60"],
 }
 """Each script beside this one, and its full size."""
 
