@@ -38,6 +38,7 @@ KEEPERS: dict[str, tuple[str, ...]] = {
     "filelock": ("store.lock",),
     "frontmatter": ("orchestrator.planning",),
     "git": ("store.clone",),
+    "httpx": ("actions.forges.github",),
     "litellm": ("runtime.provider",),
     "markdown_it": ("model.markdown",),
     "pydantic": ("model.records", "store.codec", "runtime.outbox", "runtime.tools"),
@@ -51,7 +52,7 @@ KEEPERS: dict[str, tuple[str, ...]] = {
 DOORS = {"cli.main"}
 """Where an error of any kind may be caught: the command line's main, later the API's and the tools' door."""
 
-SLOW = ("litellm", "fastapi", "dask", "git", "filelock", "markdown_it", "frontmatter", "cronsim")
+SLOW = ("litellm", "fastapi", "dask", "git", "filelock", "httpx", "markdown_it", "frontmatter", "cronsim")
 
 MODULE_LINES, FUNCTION_LINES = 400, 60
 

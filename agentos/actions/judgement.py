@@ -101,7 +101,7 @@ def _require_look(store: Store, task: Task, branch: Branch, by: Actor, commit: s
 def _approve(
     draft: Draft, store: Store, name: str, branch: Branch | None, text: str, allow_protected: bool
 ) -> Task:
-    _require_status(draft.task(name), Status.REVIEW, *([Status.DONE] if branch else []))
+    require_status(draft.task(name), Status.REVIEW, *([Status.DONE] if branch else []))
     if branch is not None:
         _land(draft, store, name, branch, allow_protected)
     if text.strip():
@@ -109,7 +109,8 @@ def _approve(
     return tasks.move(draft, name, Status.DONE)
 
 
-def _require_status(task: Task, *fine: Status) -> None:
+def require_status(task: Task, *fine: Status) -> None:
+    """Raises Refused for a task that stands elsewhere."""
     if task.status not in fine:
         raise Refused(f"{task.short} is {task.status}; only work in review can be judged (agentos review).")
 
@@ -147,7 +148,7 @@ def reject(store: Store, ref: str, by: Actor, reason: str) -> Result[Task]:
 def send_back(draft: Draft, ref: str, reason: str) -> Task:
     """A task back in progress, with the reason said; what it was blocked for is answered by that."""
     task = draft.task(ref)
-    _require_status(task, Status.REVIEW)
+    require_status(task, Status.REVIEW)
     messages.add(draft, task.id, reason)
     return draft.put(task.replace(status=Status.IN_PROGRESS, blocked=None, pr=None))
 

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from agentos.actions.forges import TOKENS, Access, access
 from agentos.errors import Invalid, Refused
 
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
@@ -38,6 +39,13 @@ def read(env: Mapping[str, str]) -> dict[str, str]:
         if mode.st_uid != os.getuid() or stat.S_IMODE(mode.st_mode) & 0o077:
             raise Refused(f"{file} holds keys and others can read it; chmod 600 {file}, then try again.")
         return found | parse(opened.read(), str(file))
+
+
+def parted(env: Mapping[str, str]) -> tuple[dict[str, str], Access | None]:
+    """The keys that runs are given, and the access to a forge, which none of them is."""
+    found = read(env)
+    tokens = {name for names in TOKENS.values() for name in names}
+    return {name: found[name] for name in found if name not in tokens}, access({**env, **found})
 
 
 def parse(text: str, where: str) -> dict[str, str]:

@@ -25,6 +25,7 @@ COMMANDS = {
     "review": "agentos.cli.review",
     "approve": "agentos.cli.approve",
     "reject": "agentos.cli.reject",
+    "pr": "agentos.cli.pr",
     "task": "agentos.cli.task",
     "agent": "agentos.cli.agent",
     "message": "agentos.cli.message",

@@ -39,8 +39,9 @@ def tick(
     Example: */5 * * * * cd ~/project && agentos tick --quiet
     """
     context.SESSION.quiet = context.SESSION.quiet or quiet
+    found, access = keys.parted(os.environ)
     options = Options(
-        agent=agent, jobs=jobs, force=force, keys=keys.read(os.environ), variables=os.environ, apart=APART
+        agent=agent, jobs=jobs, force=force, keys=found, variables=os.environ, apart=APART, access=access
     )
     store = context.store()
     if dry_run:

@@ -25,6 +25,7 @@ from agentos.store.repository import Store
 from agentos.store.transaction import transact
 
 if TYPE_CHECKING:
+    from agentos.actions.forges import Access
     from agentos.runtime.beats import Beat
 
 ORCHESTRATOR = Actor("orchestrator", is_agent=True)
@@ -52,6 +53,8 @@ class Options:
     apart: tuple[str, ...] = ()
     is_waking: bool = True
     """Whether agents are woken at all: not while the remote can't be asked who does what."""
+    access: "Access | None" = None
+    """The forge to ask about pull requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,9 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         if work:
             schedule.save(store.local, _woken(wakes, board, work, now))
     beats = _wake(store, board, work, options, on_beat)
-    if there is not None and options.is_waking and (beats or result.commit):
+    judged = _judged(store, board, options)
+    notes += judged
+    if there is not None and options.is_waking and (beats or result.commit or judged):
         last = sync.sync(store, there, ORCHESTRATOR, options.settle)
         notes += [note for note in last.notes if note not in notes]
     if result.commit or beats:
@@ -191,6 +196,16 @@ def _wake(
             on_beat(done[-1])
     _rest(store, done)
     return done
+
+
+def _judged(store: Store, board: Board, options: Options) -> list[str]:
+    """Merge what has passed, and hear what became of pull requests; where there is neither, load nothing."""
+    is_wanted = board.config.merge == "checks" or any(task.pr for task in board.open_tasks)
+    if board.config.paused or not is_wanted:
+        return []
+    from agentos.orchestrator import merging
+
+    return merging.judged(store, options.access, ORCHESTRATOR)
 
 
 def _tidy(store: Store) -> list[str]:

@@ -138,6 +138,14 @@ class Remote:
             raise self._away(answer)
         return refused
 
+    def addresses(self) -> list[str]:
+        """Where it is pushed to: as git rewrites it, and as it is written."""
+        rewritten = self.git.text("remote", "get-url", "--push", "--end-of-options", self.name)
+        written = (
+            self.git.text("config", f"remote.{self.name}.{key}", ok=(0, 1)) for key in ("pushurl", "url")
+        )
+        return [rewritten, *(url for url in written if url)]
+
     def _talk(self, *args: str) -> Answer:
         """One process of this clone at a time: git's own locks of refs would refuse the second."""
         with lock.board_lock(self.local / "remote.lock", PATIENCE):
