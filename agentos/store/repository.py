@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,6 +58,10 @@ class Store:
     @property
     def ref(self) -> str:
         return f"refs/heads/{self.branch}"
+
+    def moment(self) -> datetime:
+        """Now, in UTC."""
+        return self.clock().astimezone(UTC)
 
     def refs(self) -> Refs:
         return refs.read(self.git, self.branch)
