@@ -242,7 +242,15 @@ class AgentSettings(Part):
     budget: Budget = Budget()
     paused: bool = False
     proposed_by: str | None = None
-    command: tuple[str, ...] = ()
+    command: tuple[str, ...] = Field(
+        (),
+        description="the command line of `runner: command`; {prompt}, {prompt_file} and so on are filled in",
+    )
+    replay: str | None = Field(
+        None,
+        pattern=r"^[^/\x00-\x1f][^\x00-\x1f]*$",
+        description="the recording that `runner: replay` plays, a path in the repository",
+    )
     network: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     actions: tuple[str, ...] | None = Field(

@@ -10,7 +10,7 @@ from agentos.model.board import Board
 from agentos.model.records import Agent, Task
 from agentos.model.words import Status, capability
 
-RUNNERS = ("rules", "checks", "command", "llm", "simulated")
+RUNNERS = ("rules", "checks", "command", "llm", "replay", "simulated")
 """The runners this version has; `rules` is the orchestrator's own and does no tasks."""
 
 MOVES: Mapping[Status, tuple[Status, ...]] = {

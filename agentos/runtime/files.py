@@ -22,7 +22,7 @@ DEEPEST = 30
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def read(root: Path, path: str) -> bytes:
+def read(root: Path, path: str, most: int = MOST_BYTES) -> bytes:
     """A regular file's bytes. Raises NotFound, Refused for a way out, Invalid for what can't be read."""
     *folders, name = _parts(path)
     with _folder(root, folders, path) as folder, _named(path):
@@ -31,10 +31,10 @@ def read(root: Path, path: str) -> bytes:
             about = os.fstat(file)
             if not stat.S_ISREG(about.st_mode):
                 raise Invalid(f"{path} is a folder or no regular file; only regular files can be read.")
-            if about.st_size > MOST_BYTES:
-                raise Invalid(f"{path} has {about.st_size:,} bytes; at most {MOST_BYTES:,} can be read.")
+            if about.st_size > most:
+                raise Invalid(f"{path} has {about.st_size:,} bytes; at most {most:,} can be read.")
             with os.fdopen(file, "rb", closefd=False) as opened:
-                return opened.read(MOST_BYTES)
+                return opened.read(most)
         finally:
             os.close(file)
 

@@ -37,6 +37,7 @@ class Try:
         runlog.prune(job.store.local, job.began)
         job.log.say(run=job.claim.run, agent=job.agent.name, task=job.task.id, runner=job.runner)
         job.log.say(model=job.agent.model, start=times.stamp(job.began), is_review=job.work.is_review)
+        job.log.say(board=job.board.commit)
         try:
             job.meter.reserve()
             with Lease(job.store, job.claim, job.stop_at, self._has_moved_on) as lease:
@@ -88,6 +89,7 @@ class Try:
             stop_at=job.stop_at,
             body=job.store.body(job.task),
             left=lambda: (job.stop_at - job.store.clock()).total_seconds(),
+            committed=lambda path: job.store.committed(path, job.board.commit),
         )
         try:
             return RUNNERS[job.runner](work)

@@ -131,6 +131,14 @@ def lines(local: Path, run: str, start: int = 0) -> tuple[list[dict[str, Any]], 
     return [_line(line) for line in whole.splitlines()], start + len(whole)
 
 
+def replies(local: Path, run: str) -> list[dict[str, Any]]:
+    """The recorded answers of a run, in order."""
+    try:
+        return [_line(line) for line in (folder(local) / run / "replies.jsonl").read_bytes().splitlines()]
+    except OSError:
+        return []
+
+
 def _line(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data)

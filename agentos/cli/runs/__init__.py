@@ -2,6 +2,6 @@
 
 from agentos.cli.lazy import group
 
-app = group(
-    {verb: f"agentos.cli.runs.{verb}" for verb in ("list", "show", "tail")}, "Runs: list, show, tail."
-)
+VERBS = ("list", "show", "tail", "record", "replay")
+
+app = group({verb: f"agentos.cli.runs.{verb}" for verb in VERBS}, f"Runs: {', '.join(VERBS)}.")

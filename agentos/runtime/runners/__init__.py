@@ -11,8 +11,17 @@ from agentos.runtime.budget import Meter
 from agentos.runtime.outbox import Outbox
 from agentos.runtime.prompt import Prompt
 from agentos.runtime.runlog import RunLog
-from agentos.runtime.runners import checks, command, llm, simulated
+from agentos.runtime.runners import checks, command, llm, replay, simulated
 from agentos.runtime.sandbox import Cell, Ended
+
+MOST_PATCH = 16 << 20
+"""Bytes of a change that is recorded; a run with a larger one can't be played again."""
+
+_CHANGE = r"""
+git add -A . 2>/dev/null
+exec git diff --cached --binary --full-index --no-color --no-renames \
+  --no-ext-diff --no-textconv "$1" 2>/dev/null
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,15 @@ class Work:
     """The task's text, below its front matter."""
     left: Callable[[], float] = lambda: 3600.0
     """Seconds until the wall limit."""
+    committed: Callable[[str], str] = lambda path: ""
+    """A file of the board's commit, which nobody's work can have changed; empty where there is none."""
+
+    def cell(self, *, with_network: bool = False) -> Cell:
+        """What a command of this run sees: the workspace, and the variables that a person listed."""
+        settings = self.agent.agentos
+        listed = {name: self.env[name] for name in settings.env if name in self.env}
+        network = settings.network if with_network else ()
+        return Cell(self.workspace.path, self.workspace.home, self.workspace.reads, listed, network)
 
     def run_command(
         self,
@@ -51,16 +69,23 @@ class Work:
 
         Its output goes to the run's log. Raises NotFound where there is no such program.
         """
-        settings = self.agent.agentos
-        listed = {name: self.env[name] for name in settings.env if name in self.env}
-        network = settings.network if with_network else ()
-        cell = Cell(self.workspace.path, self.workspace.home, self.workspace.reads, listed, network)
+        cell = self.cell(with_network=with_network)
         within = max(1.0, min(timeout, self.left()))
         ended: Ended = self.sandbox.run(argv, cell, timeout=within, stdin=stdin, limit=limit)
         self.log.write(
             "command", argv=list(argv), code=ended.code, output=ended.output.decode(errors="replace")
         )
         return ended
+
+    def change(self) -> str | None:
+        """What the files became, committed or not, as a patch; None where it is too large or can't be told.
+
+        Git's part of the workspace is the agent's, so this runs in the sandbox, and is what it says.
+        """
+        line = ["sh", "-c", _CHANGE, "sh", self.workspace.parent]
+        ended: Ended = self.sandbox.run(line, self.cell(), timeout=max(1.0, self.left()), limit=MOST_PATCH)
+        is_whole = ended.code == 0 and len(ended.output) < MOST_PATCH
+        return ended.output.decode(errors="surrogateescape") if is_whole else None
 
 
 class Runner(Protocol):
@@ -73,6 +98,7 @@ RUNNERS: dict[str, Runner] = {
     "checks": checks.run,
     "command": command.run,
     "llm": llm.run,
+    "replay": replay.run,
     "simulated": simulated.run,
 }
 """Every runner that does tasks; `rules` is the orchestrator's own and runs inside the tick."""

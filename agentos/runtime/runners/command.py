@@ -1,9 +1,15 @@
 """The command runner: an external coding agent as a command line, in the workspace and the sandbox."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agentos.errors import AgentOSError
+from agentos.runtime import files, reports
 from agentos.runtime.failures import Failed, MissingTool, TimedOut
 from agentos.runtime.outbox import Action, Approve, Outbox, SendBack, Submit
+from agentos.runtime.reports import Report
 
 if TYPE_CHECKING:
     from agentos.runtime.runners import Work
@@ -11,28 +17,116 @@ if TYPE_CHECKING:
 MOST_OUTPUT, MOST_SAID = 1 << 20, 4000
 """Bytes of its output that are looked at, and characters of it that are passed on."""
 
+MOST_ARGUMENT = 100_000
+"""Bytes of a prompt in an argument; Linux takes 128 KiB for one."""
+
 APPROVE, SEND_BACK = "APPROVE", "SEND BACK"
 
 _REVIEW = f"""
 End with one line of its own: `{APPROVE}`, or `{SEND_BACK}: ` and what is wrong."""
 
 
-def run(work: "Work") -> Outbox:
-    """Run the agent's `command`, the prompt on its standard input; what it leaves in the files is its work.
+class Line(NamedTuple):
+    """The command line as it is run, and what it finds on its standard input and in files of its home."""
 
-    In a review its last line is the verdict. Raises MissingTool without a command, TimedOut and Failed.
+    argv: list[str]
+    stdin: bytes
+    told: Path
+    report: Path
+    has_report: bool
+
+
+def run(work: "Work") -> Outbox:
+    """Run the agent's `command`; what it leaves in the files, committed or not, is its work.
+
+    In `command`, `{prompt}` is the prompt, `{prompt_file}` a file with it, `{report_file}` where the tool may
+    write its JSON, `{model}` the agent's model; without the first two the prompt is on its standard input. In
+    a review its last line is the verdict. Raises MissingTool without a command, TimedOut and Failed.
     """
     command = work.agent.agentos.command
     if not command:
         raise MissingTool(f"agents/{work.agent.name}.md has the runner `command` and no `command:`.")
-    told = work.prompt.text() + (_REVIEW if work.is_review else "")
-    ended = work.run_command(command, stdin=told.encode(), limit=MOST_OUTPUT, with_network=True)
-    said = ended.output.decode(errors="replace").strip()
+    work.meter.check()
+    line = _line(work, command)
+    try:
+        ended = work.run_command(line.argv, stdin=line.stdin, limit=MOST_OUTPUT, with_network=True)
+        said = _report(line, ended.output.decode(errors="replace"))
+    finally:
+        for file in (line.told, line.report):
+            with suppress(OSError):
+                file.unlink()
+    work.meter.add(said.usage, model=work.agent.model or "")
     if ended.code is None:
         raise TimedOut(f"{command[0]} was stopped after {ended.seconds:.0f} s.")
-    if ended.code != 0:
-        raise Failed(f"{command[0]} left with {ended.code}: {said[-500:] or 'it said nothing'}")
-    return Outbox((_verdict(said) if work.is_review else Submit(said[-MOST_SAID:]),))
+    if ended.code != 0 or said.is_error:
+        how = f"left with {ended.code}" if ended.code else "says that it failed"
+        raise Failed(f"{command[0]} {how}: {said.text[-500:] or 'it said nothing'}")
+    work.log.reply({"said": said.text[-MOST_SAID:], "patch": "" if work.is_review else work.change()})
+    return _handed(work, said.text)
+
+
+def again(work: "Work", reply: Mapping[str, Any]) -> Outbox:
+    """What a recorded run of a command left: its change, made in the sandbox, and its last words.
+
+    Raises MissingTool for a change that does not fit the files.
+    """
+    patch = str(reply["patch"]).encode(errors="surrogateescape")
+    if patch and not work.is_review:
+        line = ["git", "apply", "--binary", "--whitespace=nowarn", "-"]
+        ended = work.sandbox.run(line, work.cell(), timeout=work.left(), stdin=patch)
+        if ended.code != 0:
+            why = ended.output.decode(errors="replace").strip()[-300:] or ended.stopped
+            raise MissingTool(f"The recorded change does not fit the files here: {why}")
+    work.log.reply(dict(reply))
+    return _handed(work, str(reply["said"]))
+
+
+def _line(work: "Work", command: Sequence[str]) -> Line:
+    """The command line with what it asks for filled in. Raises MissingTool for a prompt that is too long."""
+    told = work.prompt.text() + (_REVIEW if work.is_review else "")
+    home, name = work.workspace.home, "".join(c if c.isalnum() else "-" for c in work.run) or "run"
+    prompt, report = f"prompt-{name}.md", f"report-{name}.json"
+    words = {
+        "{prompt}": told, "{prompt_file}": str(home / prompt), "{report_file}": str(home / report),
+        "{model}": work.agent.model or "",
+    }  # fmt: skip
+    whole = "\0".join(command)
+    if "{prompt}" in whole and len(told.encode()) > MOST_ARGUMENT:
+        raise MissingTool(
+            f"The prompt of {work.task.id} is too long for an argument; use {{prompt_file}} in `command:`."
+        )
+    if "{prompt_file}" in whole:
+        home.mkdir(parents=True, exist_ok=True)
+        files.write(home, prompt, told.encode())
+    is_told = "{prompt}" in whole or "{prompt_file}" in whole
+    argv = [_filled(word, words) for word in command]
+    return Line(
+        argv, b"" if is_told else told.encode(), home / prompt, home / report, "{report_file}" in whole
+    )
+
+
+def _filled(word: str, words: Mapping[str, str]) -> str:
+    """A word of the command with the places in it filled; what is filled in is not looked at again."""
+    at = [(word.find(name), name) for name in words if name in word]
+    if not at:
+        return word
+    start, name = min(at)
+    return word[:start] + words[name] + _filled(word[start + len(name) :], words)
+
+
+def _report(line: Line, output: str) -> Report:
+    """What the report file says, if there is one that says something, else the output."""
+    if line.has_report:
+        with suppress(AgentOSError):
+            data = files.read(line.report.parent, line.report.name, reports.MOST_BYTES)
+            found = reports.read(data.decode(errors="replace"))
+            if found.usage.tokens or found.usage.usd:
+                return Report(found.text or output.strip(), found.usage, found.is_error)
+    return reports.read(output)
+
+
+def _handed(work: "Work", said: str) -> Outbox:
+    return Outbox((_verdict(said) if work.is_review else Submit(said[-MOST_SAID:]),), work.meter.total)
 
 
 def _verdict(said: str) -> Action:

@@ -1,0 +1,80 @@
+"""A rehearsal: a run played again from its answers, in a workspace of its own; nothing of it is settled."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agentos.errors import NotFound
+from agentos.model.board import Board
+from agentos.model.records import Agent, Task
+from agentos.runtime import clones, prompt, provision, recording, runlog, sandbox
+from agentos.runtime.clones import Clone, Start
+from agentos.runtime.outbox import Outbox
+from agentos.runtime.recording import Recording
+from agentos.runtime.runlog import RunLog
+from agentos.runtime.runners import Work, replay
+from agentos.runtime.sandbox import Sandbox
+from agentos.runtime.workspace import Workspace
+from agentos.store.repository import Store
+
+
+class Rehearsed(NamedTuple):
+    """What a run came to when it was played again: its proposals, and the change to the files as a patch."""
+
+    outbox: Outbox
+    change: str | None
+    log: list[dict[str, Any]]
+
+
+def rehearse(store: Store, run: str) -> Rehearsed:
+    """Play a run of this clone's log again, from the commit it began at, in a fresh workspace.
+
+    Raises NotFound where the log doesn't say enough, Refused without a sandbox, and the failures of a run.
+    """
+    facts, recorded = runlog.facts(store.local, run), recording.of_run(store.local, run)
+    place = facts.get("workspace")
+    if not isinstance(place, dict) or not facts.get("board"):
+        raise NotFound(f"The log of {run} doesn't say where it began.")
+    board = store.board(str(facts["board"]))
+    task, agent = board.task(recorded.task), board.agent(recorded.agent)
+    cage = sandbox.find(board.config.sandbox)
+    with clones.box(store) as box:
+        ws = _workspace(store, board, task, place, cage, box)
+        work = _work(store, board, task, agent, recorded, ws, cage, RunLog(box / "runs" / run, store.clock))
+        outbox = replay.play(work, recorded)
+        return Rehearsed(outbox, work.change(), runlog.lines(box, run)[0])
+
+
+def _workspace(
+    store: Store, board: Board, task: Task, place: Mapping[str, Any], cage: Sandbox, box: Path
+) -> Workspace:
+    """A clone at the commit that the run's own followed, set up and in a folder that goes away."""
+    base, parent, branch, tip = (str(place.get(name, "")) for name in ("base", "parent", "branch", "tip"))
+    start = Start(branch, store.git.commit_of(base), store.git.commit_of(parent), parent, tip)
+    path, home = box / "workspace", box / "home"
+    home.mkdir()
+    clone = Clone(store, path, start, cage, "rehearsal@agentos.invalid")
+    clone.check_out((), True)
+    settings = board.config.workspace
+    provision.set_up(clone, f"{task.id}.rehearsal", provision.plan(store, settings, start, cage))
+    provision.forget(store, f"{task.id}.rehearsal")
+    reads = (*clone.reads, *provision.mounts(settings))
+    return Workspace(task.id, path, home, branch, base, reads, parent, tip, cage.name)
+
+
+def _work(
+    store: Store,
+    board: Board,
+    task: Task,
+    agent: Agent,
+    recorded: Recording,
+    ws: Workspace,
+    cage: Sandbox,
+    log: RunLog,
+) -> Work:
+    told = prompt.gather(store, board, task, agent, is_review=recorded.is_review)
+    recording.choose([recorded], told, recorded.is_review, "The run's log")
+    body = store.body(task, board.commit)
+    return Work(
+        agent, task, board, recorded.is_review, workspace=ws, sandbox=cage, log=log, prompt=told, body=body
+    )

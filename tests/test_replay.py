@@ -1,0 +1,217 @@
+"""Recordings: what a run answered is kept, committed, and played again; everything but the answers is real."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Cli, Scratch
+from test_heartbeat import TASK, equip, newest, setting, team, tick  # noqa: F401  (fixtures)
+
+from agentos.actions import tasks
+from agentos.errors import Invalid
+from agentos.runtime import prompt, recording, reports
+from agentos.runtime.budget import Usage
+from agentos.runtime.recording import Recording
+
+FILE = "docs/recordings/work.jsonl"
+
+
+@pytest.fixture
+def twin(team: Scratch, tmp_path: Path) -> Scratch:  # noqa: F811
+    """The same board as `team`, before anything has run on it."""
+    shutil.copytree(team.root, tmp_path / "twin", symlinks=True)
+    return Scratch(tmp_path / "twin", team.clock)
+
+
+def hand_over(board: Scratch, text: str, **settings: Any) -> None:
+    """Commit a recording and let technical play it."""
+    board.write(FILE, text)
+    board.git("add", FILE)
+    board.git("commit", "-qm", "A recording")
+    equip(board, "technical", runner="replay", replay=FILE, **settings)
+
+
+def asked(board: Scratch, is_review: bool = False) -> dict[str, str]:
+    """The hashes of what technical would be told, once its task is in progress."""
+    store = board.store
+    now = store.board()
+    task = now.task("1").replace(status="in_progress")
+    return prompt.gather(store, now, task, now.agents["technical"], is_review=is_review).hashes()
+
+
+def model(board: Scratch, *answers: tuple[str, dict[str, Any]], **fields: Any) -> str:
+    """A recording of a model that calls these tools, one an answer."""
+    replies = [{"text": "", "calls": [["c", name, json.dumps(given)]]} for name, given in answers]
+    about = {"task": TASK, "prompt": asked(board)} | fields
+    return Recording("llm", "technical", replies=tuple(replies), **about).text()
+
+
+def test_what_a_command_did_is_recorded_and_done_again(team: Scratch, twin: Scratch, cli: Cli) -> None:  # noqa: F811
+    script = (
+        "mkdir -p src; printf 'a\\0b' > src/x.bin; echo new > src/new.txt; git add -A; git commit -qm own; "
+        "echo more >> src/new.txt; rm -f board/config.yml; echo 'It is done.'"
+    )
+    equip(team, "technical", command=["sh", "-c", script])
+    (beat,) = tick(team).beats
+    assert beat.outcome == "settled", beat
+    made = team.git("rev-parse", f"agentos/{TASK}:src")
+    assert cli("runs", "record", "-o", str(team.root / FILE)).code == 0
+    again = cli("runs", "replay", beat.run[:20])
+    assert again.code == 0 and "+more" in again.out and "submit  summary=It is done." in again.out
+    assert json.loads(cli("runs", "replay", "--json").out)["actions"][0]["action"] == "submit"
+    assert cli("runs", "record", "-o", str(team.root / FILE)).code == 6, "it is there already"
+    hand_over(twin, team.read(FILE))
+    (beat,) = tick(twin).beats
+    assert beat.outcome == "settled", beat
+    assert twin.git("rev-parse", f"agentos/{TASK}:src") == made
+    assert "It is done." in twin.git("log", "-1", "-p", "main")
+    run = newest(twin)
+    assert (run.runner, run.tokens, run.usd) == ("replay", 0, 0.0)
+
+
+def test_what_a_model_said_is_said_again_to_real_tools(team: Scratch) -> None:  # noqa: F811
+    steps = [
+        ("write", {"path": "made.txt", "content": "made\n"}),
+        ("run", {"command": "cat made.txt; ls /etc/shadow"}),
+        ("edit", {"path": "made.txt", "old": "made", "new": "well made"}),
+        ("comment", {"text": "I looked twice."}),
+        ("finish", {"summary": "Made."}),
+    ]
+    hand_over(team, model(team, *steps))
+    (beat,) = tick(team).beats
+    assert beat.outcome == "settled", beat
+    assert team.git("show", f"agentos/{TASK}:made.txt") == "well made\n"
+    log = (team.store.local / "runs" / beat.run / "log.jsonl").read_text()
+    assert "(exit code" in log and "made\\n" in log
+    assert len(recording.of_run(team.store.local, beat.run).replies) == len(steps), "it can be recorded again"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is not in the board's last commit"),
+        ("{}\n", "docs/recordings/work.jsonl:1: a recording begins with"),
+        ('{"recording": 1, "runner": "llm"}\n{"text": 1}\n', "work.jsonl:2: no answer of the runner llm"),
+        ("other", "it was recorded for TASK-001-the-work"),
+        ("review", "it was recorded for TASK-001-the-work (review)"),
+        ("short", "after its 1 answers the run is not finished"),
+        ("misfit", "The recorded change does not fit the files here"),
+    ],
+)
+def test_a_recording_that_does_not_fit_or_runs_out_says_so(team: Scratch, text: str, said: str) -> None:  # noqa: F811
+    step = ("list", {})
+    patch = "--- a/none.txt\n+++ b/none.txt\n@@ -1 +1 @@\n-a\n+b\n"
+    made = {
+        "other": lambda: model(team, step, prompt={"task": "0" * 64}),
+        "review": lambda: model(team, step, is_review=True),
+        "short": lambda: model(team, step),
+        "misfit": lambda: Recording(
+            "command", prompt=asked(team), replies=({"said": "x", "patch": patch},)
+        ).text(),
+    }
+    if text:
+        hand_over(team, made[text]() if text in made else text)
+    else:
+        equip(team, "technical", runner="replay", replay=FILE)
+    (beat,) = tick(team).beats
+    assert beat.outcome == "failed" and said in beat.text, beat
+    assert not (newest(team).commit or newest(team).tokens)
+
+
+def test_an_author_cant_change_what_a_reviewer_will_say(team: Scratch) -> None:  # noqa: F811
+    """The recording is read from the board's branch, whatever the branch under review has in its place."""
+    honest = model(team, ("list", {}))
+    hand_over(team, honest)
+    equip(team, "technical", runner="command", command=["sh", "-c", f"echo '{{}}' > {FILE}"])
+    assert tick(team).beats[0].outcome == "settled"
+    equip(team, "qa", paused=False, runner="replay", replay=FILE)
+    (beat,) = tick(team).beats
+    assert "it was recorded for TASK-001-the-work" in beat.text, beat
+
+
+def test_a_recording_keeps_what_it_is_given() -> None:
+    one = Recording("llm", "ada", "T", "m", True, {"task": "x"}, ({"text": "\udc80", "calls": []},))
+    two = Recording("command", prompt={}, replies=({"said": "", "patch": ""},))
+    assert recording.parse(one.text() + two.text(), "f") == (one, two)
+    with pytest.raises(Invalid, match="f:1"):
+        recording.parse("[" * 100_000, "f")
+
+
+# What command lines say of themselves -------------------------------------------------------------------
+
+CLAUDE = {
+    "type": "result", "subtype": "success", "is_error": False, "result": "Done.", "total_cost_usd": 0.0425,
+    "session_id": "s",
+    "usage": {"input_tokens": 4, "cache_creation_input_tokens": 100, "cache_read_input_tokens": 20, "output_tokens": 7},
+}  # fmt: skip
+CODEX = [
+    {"type": "thread.started", "thread_id": "t"},
+    {"type": "item.completed", "item": {"type": "reasoning", "text": "hm"}},
+    {"type": "item.completed", "item": {"type": "agent_message", "text": "Done."}},
+    {"type": "turn.completed", "usage": {"input_tokens": 90, "cached_input_tokens": 80, "output_tokens": 5}},
+]
+MINI = {
+    "info": {"exit_status": "Submitted", "submission": "", "model_stats": {"instance_cost": 0.5, "api_calls": 2}},
+    "messages": [
+        {"role": "user", "content": "do"},
+        {"role": "assistant", "extra": {"response": {"usage": {"prompt_tokens": 10, "completion_tokens": 2}}}},
+        {"role": "assistant", "extra": {"response": {"usage": {"prompt_tokens": 20, "completion_tokens": 3}}}},
+    ],
+}  # fmt: skip
+AIDER = """Applied edit to a.py
+Tokens: 2.5k sent, 31 received. Cost: $0.01 message, $0.01 session.
+Tokens: 1,000 sent, 500 cache hit, 9 received. Cost: $0.02 message, $0.03 session.
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "text", "usage"),
+    [
+        (json.dumps(CLAUDE), "Done.", Usage(124, 7, 0.0425)),
+        ("a warning\n" + json.dumps({"type": "system"}) + "\n" + json.dumps(CLAUDE), "Done.", Usage(124, 7, 0.0425)),
+        ("\n".join(map(json.dumps, CODEX)), "Done.", Usage(90, 5, None)),
+        (json.dumps(MINI, indent=2), "Submitted", Usage(30, 5, 0.5)),
+        (AIDER, AIDER.strip(), Usage(3500, 40, 0.03)),
+        ("just words", "just words", Usage()),
+        ('{"type": "result", "usage": {"input_tokens": -5, "output_tokens": "x"}, "total_cost_usd": 1e999}', "", Usage()),
+        ('{"type": "turn.completed", "usage": 3}', "", Usage()),
+        ('{"info": {}, "messages": [1, {"extra": 3}]}', "", Usage()),
+        ("{" * 100_000, "{" * 100_000, Usage()),
+    ],
+    ids=["claude", "stream-json", "codex", "mini", "aider", "words", "lies", "codex lies", "mini lies", "braces"],
+)  # fmt: skip
+def test_figures_are_read_from_what_command_lines_print(output: str, text: str, usage: Usage) -> None:
+    report = reports.read(output)
+    assert (report.text, report.usage, report.is_error) == (text, usage, False)
+
+
+def test_a_command_line_that_calls_itself_failed_is(team: Scratch) -> None:  # noqa: F811
+    failed = json.dumps(CLAUDE | {"is_error": True, "result": "No more turns."})
+    equip(team, "technical", command=["echo", failed])
+    (beat,) = tick(team).beats
+    assert beat.outcome == "failed" and "says that it failed: No more turns." in beat.text
+    assert (newest(team).tokens, newest(team).usd) == (131, 0.0425), "what it cost is settled all the same"
+    assert reports.read('{"type": "turn.started"}\n{"type": "turn.failed", "error": {}}').is_error
+
+
+def test_a_prompt_goes_in_as_argument_file_or_input_and_a_report_comes_out(team: Scratch) -> None:  # noqa: F811
+    script = (
+        'printf "%s" "$1" > argument.txt; cp "$2" file.txt; cp "$4" "$3"; rm "$4"; cat > input.txt; echo "$5"'
+    )
+    places = ["{prompt}", "{prompt_file}", "{report_file}", "mini.json", "model={model}!"]
+    team.write("mini.json", json.dumps(MINI))
+    team.git("add", "mini.json")
+    team.git("commit", "-qm", "A trajectory")
+    equip(team, "technical", command=["sh", "-c", script, "sh", *places])
+    team.act(lambda draft: draft.put(draft.board.agents["technical"].replace(model="openai/m")))
+    team.act(lambda draft: tasks.edit(draft, "1", {"title": "The {prompt_file} work"}))
+    (beat,) = tick(team).beats
+    assert beat.outcome == "settled", beat
+    show = {name: team.git("show", f"agentos/{TASK}:{name}.txt") for name in ("argument", "file", "input")}
+    assert show["argument"] == show["file"] and show["input"] == ""
+    assert "The {prompt_file} work" in show["file"], "what is filled in is not filled in again"
+    run = newest(team)
+    assert (run.tokens, run.usd, run.model) == (35, 0.5, "openai/m")
+    assert list((team.store.local / "homes" / "technical").glob("prompt-*")) == []
