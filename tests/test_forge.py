@@ -128,6 +128,7 @@ def test_a_pull_request_is_opened_and_then_brought_up_to_date(work: Work, hub: G
     assert (again.code, again.out) == (0, f"{URL}\n")
     assert remote_refs(work) == {f"refs/heads/{BRANCH}": work.tip}
     assert URL in work.cli("review", "1", "--stat").out
+    assert f"its pull request, {URL}" in work.cli("task", "show", "1").out
 
 
 @pytest.mark.parametrize(

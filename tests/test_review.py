@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from conftest import Cli, Scratch
 
-from agentos.actions import judgement, tasks
+from agentos.actions import judgement, messages, tasks
 from agentos.cli import patches
 from agentos.errors import Refused
 from agentos.model.activity import Actor
-from agentos.runtime import outbox, settle
+from agentos.runtime import outbox, prompt, settle
 from agentos.store import patch
+from agentos.store.transaction import transact
 
 TASK = "TASK-001-add-login"
 BRANCH = f"agentos/{TASK}"
@@ -92,6 +93,8 @@ def test_the_list_and_the_work_are_shown(work: Work) -> None:
     assert (found["commit"], found["added"], found["removed"]) == (commit, 1, 29)
     assert found["criteria"][0]["check"] == "pytest -q" and "+new\n" in found["diff"]
     assert json.loads(work.cli("review", "--json").out)[0]["id"] == TASK
+    work.here.act(lambda d: tasks.move(d, tasks.add(d, "Another").id, "review"))
+    assert "1 more wait" in work.cli("review", "--limit", "1").err
 
 
 def test_nothing_hides_from_a_review(work: Work) -> None:
@@ -314,6 +317,11 @@ def test_the_config_says_who_merges(work: Work) -> None:
     )
     with pytest.raises(Refused):
         judgement.approve(work.here.store, "1", Actor("technical", is_agent=True), commit=commit)
+    trailers = [("Run", "r"), ("Run-Task", TASK), ("Commit", commit)]
+    former = Actor("support", is_agent=True)
+    transact(work.here.store, lambda d: messages.note(d, TASK, "Handed in"), former, trailers=trailers)
+    with pytest.raises(Refused):
+        judgement.approve(work.here.store, "1", former, commit=commit)
     judgement.approve(work.here.store, "1", checker, commit=commit)
     said = work.here.git("log", "-1", "--format=%B")
     assert f"Approved: {commit}" in said and "Agent: qa" in said and work.status == "done"
@@ -361,6 +369,9 @@ def test_a_rejection_sends_it_back_with_the_reason_in_one_commit(work: Work) -> 
     (message,) = work.here.store.board().messages_of(TASK)
     assert work.here.store.body(message) == "It needs a test\n" and message.author == "ada-lovelace"
     assert work.cli("reject", "1", "-m", "Again").code == 6
+    board = work.here.store.board()
+    told = prompt.gather(work.here.store, board, board.task("1"), board.agents["technical"])
+    assert "It needs a test" in "".join(part.text for part in told.parts)
 
 
 # Patches ------------------------------------------------------------------------------------------------

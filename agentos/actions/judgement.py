@@ -8,7 +8,7 @@ from agentos.model.activity import Actor
 from agentos.model.board import Board
 from agentos.model.records import Task
 from agentos.model.words import Status
-from agentos.store import branches, landing, looks
+from agentos.store import branches, landing, looks, runs
 from agentos.store.branches import Branch
 from agentos.store.draft import Draft
 from agentos.store.joining import Clash, some
@@ -47,7 +47,7 @@ def approve(
     branch = branches.of(store, task.id)
     lands = branch if branch and not branch.is_merged and not _came_otherwise(board, task, branch) else None
     if lands is not None:
-        _require_may_merge(board, task, by)
+        _require_may_merge(store, board, task, by)
         _require_look(store, task, lands, by, commit)
 
     def decide(draft: Draft) -> Task:
@@ -66,13 +66,15 @@ def _came_otherwise(board: Board, task: Task, branch: Branch) -> bool:
     return any(part.merges == branch.commit and part.is_completed for part in board.children.get(task.id, ()))
 
 
-def _require_may_merge(board: Board, task: Task, by: Actor) -> None:
-    """Raises Refused where somebody else is to merge."""
-    if by.is_agent and (board.config.merge != "checks" or by.name in task.assignees):
-        raise Refused(
-            f"{by.name} can't approve {task.short}: `merge:` in board/config.yml leaves it to a person."
-        )
-    if not by.is_agent and board.config.merge == "pr":
+def _require_may_merge(store: Store, board: Board, task: Task, by: Actor) -> None:
+    """Raises Refused where somebody else is to merge, and for an agent's own work."""
+    if by.is_agent:
+        handed_in = (run.agent for run in runs.of_task(store, task) if run.commit and not run.verdict)
+        if board.config.merge != "checks" or by.name in (*task.assignees, *handed_in):
+            raise Refused(
+                f"{by.name} can't approve {task.short}: that is for a person, or for another agent."
+            )
+    elif board.config.merge == "pr":
         raise Refused(
             f"`merge: pr` in board/config.yml: {task.short} is merged where its pull request is "
             f"(agentos pr {task.short})."

@@ -76,10 +76,9 @@ class Review:
         return f"{sum(box.is_ticked for box in boxes)}/{len(boxes)}" if boxes else ""
 
 
-def waiting(store: Store, board: Board, by: Actor, limit: int) -> list[Review]:
-    """The first tasks that wait for a review, by name."""
-    found = [task for task in board.open_tasks if task.status is Status.REVIEW]
-    return [of(store, board, task, by) for task in found[:limit]]
+def waiting(board: Board) -> list[Task]:
+    """The tasks that wait for a review, by name."""
+    return [task for task in board.open_tasks if task.status is Status.REVIEW]
 
 
 def of(store: Store, board: Board, task: Task, by: Actor) -> Review:

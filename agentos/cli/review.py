@@ -119,7 +119,11 @@ def _cost(found: Review) -> str:
 
 
 def _list(store: Store, by: Actor, limit: int, as_json: bool) -> None:
-    found = reviews.waiting(store, store.board(), by, limit)
+    board = store.board()
+    waits = reviews.waiting(board)
+    found = [reviews.of(store, board, task, by) for task in waits[:limit]]
+    if len(waits) > limit:
+        context.say(f"{len(waits) - limit} more wait; --limit {len(waits)} lists them.")
     if as_json:
         context.print_json([_plain(each) for each in found])
     elif not found:

@@ -71,6 +71,8 @@ def next_step(board: Board, task: Task) -> str:
     if board.config.paused:
         return "nobody: `paused: true` in board/config.yml stops every agent"
     if task.status is Status.REVIEW and not task.blocked and task.id not in board.held:
+        if task.pr:
+            return f"its pull request, {task.pr}"
         reviewers = [agent.name for agent in workers(board) if may_review(agent, task)]
         return f"a review by {reviewers[0]}" if reviewers else "a person's review"
     stopped = obstacle(board, task)
