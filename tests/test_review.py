@@ -14,7 +14,8 @@ from agentos.actions import judgement, messages, tasks
 from agentos.cli import patches
 from agentos.errors import Refused
 from agentos.model.activity import Actor
-from agentos.runtime import outbox, prompt, settle
+from agentos.model.rules import Assignment
+from agentos.runtime import heartbeat, outbox, prompt, settle
 from agentos.store import patch
 from agentos.store.transaction import transact
 
@@ -170,6 +171,7 @@ def test_an_approval_merges_what_was_looked_at_in_one_commit(work: Work) -> None
     work.cli("review", "1")
     done = work.cli("approve", "1", "-m", "Nice")
     assert done.code == 0 and "review → done" in done.err
+    assert f"{BRANCH} ({commit[:9]}) is in main" in done.err
     assert work.here.git("rev-parse", "HEAD^1", "HEAD^2").split() == [before, commit]
     said = work.here.git("log", "-1", "--format=%an%n%B")
     assert said.startswith("Ada Lovelace\n") and f"\nApproved: {commit}\n" in said
@@ -255,8 +257,15 @@ def test_work_that_is_merged_already_is_just_done(work: Work) -> None:
 def test_a_task_that_was_moved_to_done_by_hand_can_still_be_merged(work: Work) -> None:
     work.hand_in(src__b_txt="new\n")
     work.cli("task", "move", "1", "done")
+    assert "TASK-001 is done, but its branch" in work.cli("doctor").out + work.cli("doctor").err
     work.cli("review", "1")
+    work.there.git("pull", "-q", "--rebase", "origin", "main")
+    work.here.git("fetch", "-q", str(work.there.root), f"+HEAD:refs/heads/{BRANCH}")
     assert work.cli("approve", "1").code == 0 and work.here.read("src/b.txt") == "new\n"
+    assert f"Approved: {work.tip}" in work.here.git("log", "-1", "--format=%B"), (
+        "though it could just move on"
+    )
+    assert "its branch" not in work.cli("doctor").out + work.cli("doctor").err
 
 
 def test_a_task_without_a_branch_is_just_done(work: Work) -> None:
@@ -352,6 +361,31 @@ def test_an_agent_can_not_approve_itself(work: Work) -> None:
     work.cli("review", "1")
     done = work.cli("approve", "1")
     assert done.code == 6 and PAGE in done.err and work.status == "review"
+
+
+def test_a_simulated_reviewer_passes_no_real_work(work: Work) -> None:
+    work.hand_in(src__b_txt="new\n")
+    store = work.here.store
+    reviewer = next(
+        a.name
+        for a in store.board().agents.values()
+        if a.name != "technical" and a.agentos.runner == "simulated"
+    )
+    before = work.here.git("rev-parse", "HEAD")
+    beat = heartbeat.beat(store, Assignment(reviewer, TASK, is_review=True))
+    assert (beat.outcome, work.status, store.claims()) == ("passed", "review", [])
+    assert work.here.git("rev-parse", "HEAD") == before
+
+
+def test_looking_wants_neither_a_name_nor_a_clone_that_was_set_up(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.hand_in(src__b_txt="new\n")
+    for name in ("clone.json", "looks.json"):
+        (work.here.root / ".git/agentos" / name).unlink(missing_ok=True)
+    monkeypatch.setenv("HOME", "/nowhere")
+    assert work.cli("review", "1").code == 0 and work.cli("review").code == 0
+    assert work.cli("approve", "1").code == 2
 
 
 # Rejecting ----------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from agentos.errors import AgentOSError, Conflict
 from agentos.model import times, working
-from agentos.model.board import Problem
-from agentos.store import bases, clone, condition, driver, index, journal, strays, worktree
+from agentos.model.board import Board, Problem
+from agentos.store import bases, branches, clone, condition, driver, index, journal, strays, worktree
 from agentos.store.git import Git
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
@@ -26,7 +26,17 @@ def examine(store: Store, at: str | None = None) -> Health:
     """Look at everything; changes nothing."""
     board = store.board(at)
     problems = store.located(working.all_problems(board), at)
-    return Health(tuple(sorted(problems)), tuple(dict.fromkeys(_notes(store))) if at is None else ())
+    notes = (*_notes(store), *_unmerged(store, board)) if at is None else ()
+    return Health(tuple(sorted(problems)), tuple(dict.fromkeys(notes)))
+
+
+def _unmerged(store: Store, board: Board) -> Iterator[str]:
+    """The tasks that are done, though their work is not in the board's branch."""
+    for name in branches.unmerged(store.git, board.commit) if board.commit else ():
+        task = board.tasks.get(name)
+        parts = board.children.get(name, ())
+        if task is not None and task.is_completed and not task.pr and not any(part.merges for part in parts):
+            yield f"{task.short} is done, but its branch was not merged: agentos review {task.short}."
 
 
 def _notes(store: Store) -> Iterator[str]:

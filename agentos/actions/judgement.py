@@ -1,6 +1,7 @@
 """Judgement: an approval merges the work that was looked at, a rejection sends it back."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from agentos.actions import messages, reviews, tasks
 from agentos.errors import Conflict, Refused, Usage
@@ -26,6 +27,13 @@ MERGE = "merge"
 MOST_PATHS = 50
 
 
+class Approved(NamedTuple):
+    """The task that is done, and the branch that was merged for it, if any was."""
+
+    task: Task
+    merged: Branch | None
+
+
 def approve(
     store: Store,
     ref: str,
@@ -34,7 +42,7 @@ def approve(
     commit: str | None = None,
     text: str = "",
     allow_protected: bool = False,
-) -> Result[Task]:
+) -> Result[Approved]:
     """Merge a task's branch into the board's, and the task is done, in one commit.
 
     It is for the commit that `by` was last shown, or for `commit`. Raises Refused for work that is not in
@@ -50,8 +58,8 @@ def approve(
         _require_may_merge(store, board, task, by)
         _require_look(store, task, lands, by, commit)
 
-    def decide(draft: Draft) -> Task:
-        return _approve(draft, store, task.id, lands, text, allow_protected)
+    def decide(draft: Draft) -> Approved:
+        return Approved(_approve(draft, store, task.id, lands, text, allow_protected), lands)
 
     trailers = [(APPROVED, lands.commit)] if lands else []
     try:
@@ -103,11 +111,12 @@ def _require_look(store: Store, task: Task, branch: Branch, by: Actor, commit: s
 def _approve(
     draft: Draft, store: Store, name: str, branch: Branch | None, text: str, allow_protected: bool
 ) -> Task:
-    require_status(draft.task(name), Status.REVIEW, *([Status.DONE] if branch else []))
+    task = draft.task(name)
+    require_status(task, Status.REVIEW, *([Status.DONE] if branch else []))
     if branch is not None:
         _land(draft, store, name, branch, allow_protected)
-    if text.strip():
-        messages.add(draft, name, text)
+    if text.strip() or not task.is_open:
+        messages.add(draft, name, text.strip() or "Approved.")
     return tasks.move(draft, name, Status.DONE)
 
 

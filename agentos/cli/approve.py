@@ -29,8 +29,12 @@ def approve(
     Example: agentos approve 12 -m "Nicely done"
     """
     store = context.store()
-    context.report(
+    done = context.report(
         judgement.approve(
             store, ref, store.person(), commit=commit, text=message, allow_protected=allow_protected
         )
     )
+    if done.merged:
+        context.say(
+            f"{done.merged.name} ({done.merged.commit[:9]}) is in {store.branch}; git push publishes it."
+        )

@@ -14,7 +14,7 @@ from agentos.runtime import settle as settling
 from agentos.runtime.beats import Beat
 from agentos.runtime.job import is_still_due, open_job
 from agentos.runtime.runners import RUNNERS, Work
-from agentos.store import claims, remote, sync
+from agentos.store import branches, claims, remote, sync
 from agentos.store.draft import Draft
 from agentos.store.refs import Claim
 from agentos.store.repository import Store
@@ -46,6 +46,11 @@ def beat(
             claims.drop(store, claim, there)
             return Beat(work.agent, work.task, "passed", claim.run, text="it has moved on")
         if board.agent(work.agent).agentos.runner == SIMULATED:
+            if work.is_review and SIMULATED not in task.labels and branches.tip(store.git, task.id):
+                claims.drop(store, claim, there)
+                return Beat(
+                    work.agent, work.task, "passed", claim.run, text="it is real work; a person looks at it"
+                )
             return _simulate(store, work, claim, board)
         from agentos.runtime.run import Try
 

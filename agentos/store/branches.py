@@ -38,6 +38,12 @@ def of(store: Store, task: str) -> Branch | None:
     return Branch(f"agentos/{task}", commit, base(store.git, head, commit))
 
 
+def unmerged(git: Git, head: str) -> list[str]:
+    """The tasks whose branch has something that a commit does not have."""
+    line = ("for-each-ref", "--format=%(refname)", f"--no-merged={head}", "--end-of-options")
+    return [ref.removeprefix(TASK_BRANCHES) for ref in git.text(*line, TASK_BRANCHES).splitlines()]
+
+
 def tip(git: Git, task: str) -> str | None:
     """Where the branch of a task stands."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", task):

@@ -28,6 +28,7 @@ def keep(local: Path, person: str, task: str, look: Look) -> None:
     looks = _load(local)
     mine = looks.get(person)
     looks[person] = (mine if isinstance(mine, dict) else {}) | {task: asdict(look)}
+    local.mkdir(parents=True, exist_ok=True)
     partial = local / f"looks.{os.getpid()}"
     partial.write_text(json.dumps(looks))
     partial.replace(local / "looks.json")
