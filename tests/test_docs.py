@@ -30,6 +30,14 @@ def same(expected: str, printed: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, expected.split("…"))), printed) is not None
 
 
+def test_links_lead_somewhere_and_no_two_decisions_have_one_number() -> None:
+    numbers = [file.name[:4] for file in (ROOT / "docs/decisions").glob("*.md")]
+    assert sorted(numbers) == sorted(set(numbers))
+    for page in [*PAGES, *(ROOT / "docs/decisions").glob("*.md")]:
+        for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=lambda page: page.name)
 def test_the_examples_of_a_page_run_as_they_stand(page: Path, tmp_path: Path, template: Path) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -209,13 +209,20 @@ def _judged(store: Store, board: Board, options: Options) -> list[str]:
 
 
 def _tidy(store: Store) -> list[str]:
-    """Pack now and then what the ticks committed; it must not fail a tick whose work is done."""
+    """Pack now and then what the ticks committed, and remove the workspaces of tasks that are done.
+
+    It must not fail a tick whose work is done.
+    """
     from agentos.store import packing
 
     try:
         packing.tidy(store)
+        if (store.local / "workspaces").is_dir():
+            from agentos.runtime import workspace
+
+            workspace.sweep(store, store.board())
     except (AgentOSError, OSError) as error:
-        return [f"Old commits were not packed: {error}"]
+        return [f"This clone was not tidied up: {error}"]
     return []
 
 

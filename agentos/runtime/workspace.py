@@ -189,10 +189,11 @@ def _expire(store: Store) -> None:
 
 
 def sweep(store: Store, board: Board) -> list[str]:
-    """Remove the workspaces of tasks that are done or gone, with nothing more to hand in; names them."""
-    place = store.local / "workspaces"
+    """Remove the workspaces of tasks that are done or gone, where nobody is at work; names them."""
+    place, held = store.local / "workspaces", store.refs().claims
     names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
-    over = [name for name in names if name not in board.tasks or not board.tasks[name].is_open]
+    open_ones = {name for name in names if name in board.tasks and board.tasks[name].is_open}
+    over = [name for name in names if name not in open_ones and name not in held]
     for name in over:
         clones.wipe(place / name)
         provision.forget(store, name)
