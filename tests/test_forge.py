@@ -4,13 +4,14 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Cli, Scratch
 from test_review import BRANCH, TASK, Work
 
-from agentos.actions import forges, pulls
+from agentos.actions import agents, forges, pulls
 from agentos.actions.forges import Access, Place, github
 from agentos.cli import keys
 from agentos.errors import AgentOSError
@@ -93,9 +94,9 @@ def hub() -> Iterator[GitHub]:
 
 
 @pytest.fixture
-def work(scratch: Scratch, cli: Cli, hub: GitHub, monkeypatch: pytest.MonkeyPatch) -> Work:
+def work(scratch: Scratch, cli: Cli, template: Path, hub: GitHub, monkeypatch: pytest.MonkeyPatch) -> Work:
     """A task in review with a branch, and a remote that is a bare repository under GitHub's name."""
-    found = Work(scratch, cli)
+    found = Work(scratch, cli, template)
     remote = scratch.root.with_name("remote.git")
     scratch.git("init", "-q", "--bare", str(remote))
     scratch.git("remote", "add", "origin", "git@github.com:ada/app.git")
@@ -189,8 +190,9 @@ def test_a_branch_that_has_something_else_there_is_left(work: Work) -> None:
 
 def tick(work: Work) -> str:
     """One tick of a board on which nobody is awake."""
-    for name in work.here.store.board().agents:
-        work.cli("agent", "pause", name)
+    awake = [agent.name for agent in work.here.store.board().agents.values() if not agent.agentos.paused]
+    if awake:
+        work.here.act(lambda d: [agents.pause(d, name, True) for name in awake])
     done = work.cli("tick")
     assert done.code == 0, done.err
     return done.err

@@ -3,12 +3,14 @@
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import Cli, Scratch
+from conftest import Cli, Clock, Scratch
 
 from agentos.actions import judgement, messages, tasks
 from agentos.cli import patches
@@ -17,6 +19,7 @@ from agentos.model.activity import Actor
 from agentos.model.rules import Assignment
 from agentos.runtime import heartbeat, outbox, prompt, settle
 from agentos.store import patch
+from agentos.store.draft import Draft
 from agentos.store.transaction import transact
 
 TASK = "TASK-001-add-login"
@@ -24,29 +27,44 @@ BRANCH = f"agentos/{TASK}"
 PAGE = f"board/tasks/{TASK}.md"
 
 
+@cache
+def made(template: Path) -> Path:
+    """Some code, a task in review, and a clone beside it; made once, copied for each test."""
+    base = template.parent / "work"
+    shutil.copytree(template, base / "repo", symlinks=True)
+    here = Scratch(base / "repo", Clock())
+    here.write("src/a.txt", "".join(f"a{i}\n" for i in range(30)))
+    here.write("Makefile", "all:\n\ttrue\n")
+    here.git("add", "-A")
+    here.git("commit", "-qm", "some code")
+
+    def fill(draft: Draft) -> None:
+        criteria = {"checks": ["pytest -q"], "criteria": ["It is plain"]}
+        tasks.add(draft, "Add login", assignees=["technical"], **criteria)
+        tasks.move(draft, "1", "review")
+
+    here.act(fill)
+    here.git("clone", "-q", ".", str(base / "there"))
+    return base
+
+
 class Work:
     """A board with some code, a task in review, and a clone in which its branch is made."""
 
-    def __init__(self, scratch: Scratch, cli: Cli) -> None:
+    def __init__(self, scratch: Scratch, cli: Cli, template: Path) -> None:
         self.here = scratch
         self.cli = cli
-        scratch.write("src/a.txt", "".join(f"a{i}\n" for i in range(30)))
-        scratch.write("Makefile", "all:\n\ttrue\n")
-        scratch.git("add", "-A")
-        scratch.git("commit", "-qm", "some code")
-        scratch.act(self._task)
         self.there = Scratch(scratch.root.with_name("there"), scratch.clock)
-        self.branch()
-
-    @staticmethod
-    def _task(draft: object) -> None:
-        tasks.add(draft, "Add login", checks=["pytest -q"], criteria=["It is plain"], assignees=["technical"])  # type: ignore[arg-type]
-        tasks.move(draft, "1", "review")  # type: ignore[arg-type]
+        shutil.rmtree(scratch.root)
+        for each in (self.here, self.there):
+            shutil.copytree(made(template) / each.root.name, each.root, symlinks=True)
+        config = self.there.root / ".git/config"
+        config.write_text(config.read_text().replace(str(made(template) / "repo"), str(scratch.root)))
 
     def branch(self) -> None:
         """The branch, grown anew from the board's as it is now."""
-        subprocess.run(["rm", "-rf", self.there.root], check=True)
-        self.here.git("clone", "-q", "--shared", ".", str(self.there.root))
+        self.there.git("fetch", "-q", "origin")
+        self.there.git("reset", "-q", "--hard", "origin/main")
 
     def hand_in(self, **files: str | bytes | None) -> str:
         """Commit files in the clone and bring the branch here, as the runtime does; gives the commit."""
@@ -75,8 +93,8 @@ class Work:
 
 
 @pytest.fixture
-def work(scratch: Scratch, cli: Cli) -> Work:
-    return Work(scratch, cli)
+def work(scratch: Scratch, cli: Cli, template: Path) -> Work:
+    return Work(scratch, cli, template)
 
 
 # Looking ------------------------------------------------------------------------------------------------
