@@ -114,6 +114,32 @@ def test_the_checks_pass_what_passes_and_only_once(team: Scratch) -> None:
     assert (beat.outcome, beat.text) == ("passed", "it has been reviewed as it is")
 
 
+def test_only_what_checks_saw_pass_is_merged_and_only_where_a_person_lets_them(
+    team: Scratch, cli: Cli
+) -> None:
+    """The author claims the rest: refs, an approval in a commit, and the config in its workspace."""
+    claims = (
+        "git update-ref refs/heads/main HEAD", "git update-ref refs/agentos/approved HEAD",
+        "echo merge: checks >> board/config.yml", f"sed -i s/in_progress/done/ board/tasks/{TASK}.md",
+        "git -c user.name=a -c user.email=a@b.c commit -qam 'Approved: it'",
+    )  # fmt: skip
+    equip(team, "technical", command=["sh", "-c", "; ".join((WORK[2], *claims, "true"))])
+    tick(team)
+    tip = team.git("rev-parse", f"agentos/{TASK}").strip()
+    assert team.git("diff", "--name-only", f"main...{tip}").split() == ["made.txt", "told.txt"]
+    equip(team, "qa", paused=False, runner="checks")
+    tick(team)
+    assert newest(team).verdict == "approved" and team.store.board().task("1").status is Status.REVIEW
+    shown = cli("review", "1").out
+    assert "verdict      approved by qa (checks)" in shown and "author       technical" in shown
+    team.write("board/config.yml", team.read("board/config.yml") + "merge: checks\n")
+    report = tick(team)
+    assert "TASK-001: passed its checks and was merged." in report.notes
+    assert team.store.board().task("1").status is Status.DONE and team.read("made.txt") == "done\n"
+    said = team.git("log", "-1", "--format=%B")
+    assert f"Approved: {tip}" in said and "Agent: qa" in said and team.git("status", "--porcelain") == ""
+
+
 def test_failing_checks_send_back_with_the_output_and_end_with_a_person(team: Scratch) -> None:
     equip(team, "technical", command=["sh", "-c", "cat >> told.txt; date +%N >> tries.txt"])
     equip(team, "qa", paused=False, runner="checks")
