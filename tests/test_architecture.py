@@ -45,6 +45,7 @@ KEEPERS: dict[str, tuple[str, ...]] = {
     "pydantic_core": ("model.records", "store.codec"),
     "rich": ("cli",),
     "typer": ("cli",),
+    "watchdog": ("orchestrator.watching",),
     "yaml": ("store.fields",),
 }
 """Each foreign library and the modules, or the room, that may import it."""
@@ -52,7 +53,10 @@ KEEPERS: dict[str, tuple[str, ...]] = {
 DOORS = {"cli.main"}
 """Where an error of any kind may be caught: the command line's main, later the API's and the tools' door."""
 
-SLOW = ("litellm", "fastapi", "dask", "git", "filelock", "httpx", "markdown_it", "frontmatter", "cronsim")
+SLOW = (
+    "litellm", "fastapi", "dask", "git", "filelock", "httpx", "markdown_it", "frontmatter", "cronsim", "watchdog"
+)  # fmt: skip
+
 
 MODULE_LINES, FUNCTION_LINES = 400, 60
 

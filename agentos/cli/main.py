@@ -18,6 +18,7 @@ COMMANDS = {
     "init": "agentos.cli.init",
     "import": "agentos.cli.imports",
     "tick": "agentos.cli.tick",
+    "run": "agentos.cli.run",
     "sync": "agentos.cli.sync",
     "board": "agentos.cli.board",
     "log": "agentos.cli.log",

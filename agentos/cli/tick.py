@@ -23,6 +23,10 @@ APART = (sys.executable, "-P", "-m", "agentos.cli.beat")
 """A heartbeat as a process of its own; `-P` keeps the repository's own files from being imported."""
 
 
+MARKS = {"settled": "✓", "passed": "·", "failed": "✗", "lost": "✗"}
+"""What a heartbeat came to, in one character."""
+
+
 @app.command()
 def tick(
     agent: Annotated[str | None, typer.Option(help="Wake only this agent.")] = None,
@@ -76,8 +80,7 @@ def _show(report: Report) -> None:
     if report.dispatched:
         context.say(f"orchestrator: {report.dispatched}")
     for beat in report.beats:
-        mark = {"settled": "✓", "passed": "·", "failed": "✗", "lost": "✗"}[beat.outcome]
-        context.say(f"{mark} {beat.agent}: {beat.text or short(beat.task)}")
+        context.say(f"{MARKS[beat.outcome]} {beat.agent}: {beat.text or short(beat.task)}")
     for line in (*report.notes, *report.stuck):
         context.say(f"! {line}")
     if report.is_idle and not report.notes:
@@ -95,7 +98,9 @@ class _progress:
     def __enter__(self) -> ticking.OnBeat:
         return self.told if self.shown else lambda _: None
 
-    def told(self, news: Union[Assignment, "Beat"]) -> None:
+    def told(self, news: Union[Assignment, "Beat", str]) -> None:
+        if isinstance(news, str):
+            return
         if self.progress is None:
             from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

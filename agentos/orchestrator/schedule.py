@@ -53,6 +53,23 @@ def is_due(agent: Agent, last: Wake | None, now: datetime) -> bool:
     return times.next_after(agent.agentos.heartbeat, agent.agentos.timezone, last.at) <= now
 
 
+def next_due(board: Board, wakes: Wakes, now: datetime) -> datetime | None:
+    """The first moment after this at which the clock alone makes an agent due; None where it never does."""
+    moments = []
+    for agent in rules.workers(board):
+        last = wakes.get(agent.name)
+        if last is None:
+            continue
+        length = times.interval(agent.agentos.heartbeat)
+        own = (
+            times.next_after(agent.agentos.heartbeat, agent.agentos.timezone, last.at)
+            if length is None
+            else last.at + length
+        )
+        moments += [own, *last.rests.values()]
+    return min((moment for moment in moments if moment > now), default=None)
+
+
 def _is_called(board: Board, agent: Agent, wakes: Wakes) -> bool:
     last = wakes.get(agent.name)
     seen = last.seen if last else frozenset()

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 ORCHESTRATOR = Actor("orchestrator", is_agent=True)
 
-OnBeat = Callable[[Union[Assignment, "Beat"]], None]
-"""Told of each heartbeat when it starts and when it is over."""
+ANOTHER = "Another tick is at work here."
+
+OnBeat = Callable[[Union[Assignment, "Beat", str]], None]
+"""Told of what was given out, in words, and of each heartbeat when it starts and when it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Options:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     apart: tuple[str, ...] = ()
+    busy: frozenset[str] = frozenset()
+    """Agents that are at work for an earlier tick of this process; they are not woken for more."""
     is_waking: bool = True
     """Whether agents are woken at all: not while the remote can't be asked who does what."""
     access: "Access | None" = None
@@ -76,7 +80,7 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
     """One tick. A second one that starts meanwhile leaves at once: its report says so."""
     with try_lock(store.local / "tick.lock") as held:
         if not held:
-            return Report(notes=("Another tick is at work here.",))
+            return Report(notes=(ANOTHER,))
         now = store.clock().astimezone(UTC)
         there, is_current, notes = _sync(store, options)
         options = replace(options, is_waking=is_current)
@@ -91,6 +95,9 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         board, work = result.value
         if work:
             schedule.save(store.local, _woken(wakes, board, work, now))
+    dispatched = sentence(events(result.changes))
+    if dispatched:
+        on_beat(dispatched)
     beats = _wake(store, board, work, options, on_beat)
     judged = _judged(store, board, options)
     notes += judged
@@ -101,7 +108,7 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         notes += _tidy(store)
     return Report(
         commit=result.commit,
-        dispatched=sentence(events(result.changes)),
+        dispatched=dispatched,
         beats=tuple(beats),
         stuck=tuple(stuck(board)),
         notes=(*notes, *result.notes),
@@ -149,7 +156,8 @@ def _waking(board: Board, wakes: schedule.Wakes, now: datetime, options: Options
         if why:
             raise Refused(f"{agent.name} can't be woken: {why}.")
         return [agent.name]
-    return schedule.waking(board, wakes, now, options.force)
+    called = schedule.waking(board, wakes, now, options.force)
+    return [name for name in called if name not in options.busy]
 
 
 def _plan(board: Board, waking: Sequence[str], now: datetime, taken: Iterable[str]) -> list[Assignment]:

@@ -1,0 +1,75 @@
+"""agentos run: ticks in the foreground, at once when a file changes."""
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated, Union
+
+import typer
+
+from agentos.cli import context, keys
+from agentos.cli.tick import APART, MARKS
+from agentos.model.activity import short
+from agentos.model.rules import Assignment
+from agentos.orchestrator.running import Running
+from agentos.orchestrator.tick import Options
+
+if TYPE_CHECKING:
+    from agentos.runtime.beats import Beat
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Heartbeats side by side.")] = 4,
+    once: Annotated[bool, typer.Option("--once", help="One tick, then leave.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Keep ticking: when a file of the board changes, when an agent is due, and once a minute.
+
+    Ctrl-C starts nothing new and waits for the heartbeats at work; a second one leaves them to end by
+    themselves, which they do: each has a process of its own and settles.
+
+    Example: agentos run --jobs 8
+    """
+    context.SESSION.quiet = context.SESSION.quiet or quiet
+    running = Running(context.store(), lambda: _options(jobs), _say)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if once:
+            running.once()
+            return
+        context.say("Watching the board; Ctrl-C ends it.")
+        running.forever()
+    except KeyboardInterrupt:
+        _leave(running)
+
+
+def _options(jobs: int) -> Options:
+    return Options(jobs=jobs, keys=keys.read(os.environ), variables=os.environ, apart=APART)
+
+
+def _leave(running: Running) -> None:
+    """Wait for what is at work, unless the person won't."""
+    try:
+        if running.at_work:
+            who = ", ".join(f"{item.agent} ({short(item.task)})" for item in running.at_work)
+            context.say(f"Waiting for {who}; Ctrl-C again leaves them to end by themselves.")
+        running.finish()
+        context.say("Stopped.")
+    except KeyboardInterrupt:
+        context.say("Left. What is at work settles by itself; agentos runs tail shows it.")
+        sys.stderr.flush()
+        os._exit(0)  # Python would wait for the threads that wait for the heartbeats
+
+
+def _say(news: Union[Assignment, "Beat", str]) -> None:
+    """One line an event."""
+    if isinstance(news, Assignment):
+        line = f"→ {news.agent} {'reviews' if news.is_review else 'works on'} {short(news.task)}"
+    elif isinstance(news, str):
+        line = f"· {news}"
+    else:
+        line = f"{MARKS[news.outcome]} {news.agent}: {news.text or short(news.task)}"
+    context.say(f"{context.now().astimezone():%H:%M:%S} {line}")
