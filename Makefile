@@ -13,7 +13,7 @@ setup: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	touch .venv/ready
 
-demo: setup  ## a roadmap becomes a board, and a simulated team works it off
+demo: setup  ## a roadmap worked off by a simulated team, and a task that is really done (AGENTOS_MODEL: by a model)
 	$(BIN)/agentos demo
 
 test: setup  ## every test, in parallel

@@ -1,4 +1,4 @@
-"""agentos demo: a real roadmap worked off by a simulated team, in a scratch repository."""
+"""agentos demo: a roadmap worked off by a simulated team, and a task that is really done."""
 
 import os
 import subprocess
@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 
 from agentos.actions import setup
-from agentos.cli import context
+from agentos.cli import context, workshop
 from agentos.cli.board import picture
 from agentos.errors import Refused
 from agentos.model.words import Status
 from agentos.model.working import by_status
 from agentos.orchestrator import planning
 from agentos.orchestrator import tick as ticking
+from agentos.runtime import sandbox
 from agentos.store import clone
 from agentos.store.repository import Store
 from agentos.store.transaction import transact
@@ -31,36 +32,69 @@ ROADMAP = "roadmap.md"
 def demo(
     folder: Annotated[Path | None, typer.Argument(help="An empty or new folder; else a scratch one.")] = None,
 ) -> None:
-    """Turn a roadmap of 28 work packages into tasks and let ten simulated agents work it off.
+    """Show a simulated team work off a roadmap, and an agent really build something, in scratch repositories.
 
-    Offline, without a key, in a scratch repository that stays for you to look at.
+    Offline and without a key: the agent's answers are a recording, its tools, tests, review and merge are
+    real. With AGENTOS_MODEL set, such as openai/gpt-5-mini, that model thinks instead.
 
     Example: agentos demo /tmp/demo
     """
     place = folder or Path(tempfile.mkdtemp(prefix="agentos-demo-"))
     if place.exists() and any(place.iterdir()):
         raise Refused(f"{place} is not empty; the demo wants a new folder.")
-    store = _prepare(place)
+    is_planned = _show_roadmap(place / "roadmap")
+    is_built = _show_work(place / "workshop")
+    _rule("")
+    context.console().print(f"Look around: cd {place}/roadmap or {place}/workshop", markup=False)
+    if not (is_planned and is_built):
+        raise typer.Exit(1)
+
+
+def _show_roadmap(place: Path) -> bool:
+    """The first part: a roadmap as a board, worked off by agents that do nothing."""
     out = context.console()
-    out.rule("[bold]the roadmap as a board", style="bright_black")
+    _rule("a roadmap of 28 work packages, as a board")
+    store = _prepare(place)
     out.print(picture(store.board(), 8, out.width))
     ticks = _work_off(store)
-    out.rule(f"[bold]after {ticks} ticks", style="bright_black")
+    _rule(f"after {ticks} ticks of a simulated team")
     out.print(picture(store.board(), 8, out.width))
-    for title, args in (
-        ("WORKING.md", ["show", "HEAD:WORKING.md"]),
-        ("git log", ["log", "--oneline", "-12"]),
-    ):
-        out.rule(f"[bold]{title}", style="bright_black")
-        shown = store.git.text(*args).splitlines()
-        out.print("\n".join(shown[:32]), markup=False, emoji=False, no_wrap=True, overflow="ellipsis")
-    open_ones = store.board().open_tasks
-    out.rule(style="bright_black")
-    out.print(
-        f"{len(store.board().tasks)} tasks, {len(open_ones)} open. Look around: cd {place}", markup=False
-    )
-    if open_ones:
-        raise typer.Exit(1)
+    _print("WORKING.md", store.git.text("show", "HEAD:WORKING.md").splitlines()[:24])
+    _print("git log", store.git.text("log", "--oneline", "-8").splitlines())
+    return not store.board().open_tasks
+
+
+def _show_work(place: Path) -> bool:
+    """The second part: one task that is done, checked, reviewed and merged."""
+    model = os.environ.get("AGENTOS_MODEL") or None
+    who = model or "a recording (its answers were written by hand; all that they do is real)"
+    _rule("an agent at work")
+    context.say(f"{workshop.TITLE}; thinking: {who}")
+    try:
+        name = sandbox.find("auto").name
+    except Refused as why:
+        context.say(f"Not shown, since nothing an agent does may run without a sandbox. {why}")
+        return True
+    context.say(f"Commands run under {name}, in a clone of their own.")
+    store = workshop.prepare(place, model)
+    if not workshop.work(store):
+        return False
+    _print("agentos review 1, then agentos approve 1", workshop.review(store)[:60])
+    _print("git log", store.git.text("log", "--oneline", "--graph", "-8").splitlines())
+    _print("ls", sorted(path.name for path in place.iterdir() if not path.name.startswith(".")))
+    return not store.board().open_tasks
+
+
+def _rule(title: str) -> None:
+    context.console().rule(f"[bold]{title}" if title else "", style="bright_black")
+
+
+def _print(title: str, lines: list[str]) -> None:
+    _rule(title)
+    from rich.text import Text
+
+    out = context.console()
+    out.print(Text.from_ansi("\n".join(lines)), no_wrap=True, overflow="ellipsis")
 
 
 def _prepare(place: Path) -> Store:
