@@ -101,6 +101,7 @@ def work(scratch: Scratch, cli: Cli, template: Path, hub: GitHub, monkeypatch: p
     scratch.git("init", "-q", "--bare", str(remote))
     scratch.git("remote", "add", "origin", "git@github.com:ada/app.git")
     scratch.git("config", f"url.{remote}.insteadOf", "git@github.com:ada/app.git")
+    scratch.git("push", "-q", "origin", "main")
     monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
     monkeypatch.setenv("GITHUB_API_URL", hub.api)
     found.hand_in(src__b_txt="new\n")
@@ -113,9 +114,10 @@ def remote_refs(work: Work) -> dict[str, str]:
 
 
 def test_a_pull_request_is_opened_and_then_brought_up_to_date(work: Work, hub: GitHub) -> None:
+    before = remote_refs(work)
     done = work.cli("pr", "1")
     assert (done.code, done.out) == (0, f"{URL}\n")
-    assert remote_refs(work) == {f"refs/heads/{BRANCH}": work.tip}, "nothing else is published"
+    assert remote_refs(work) == before | {f"refs/heads/{BRANCH}": work.tip}, "nothing else is published"
     (method, path, body) = hub.asked[0]
     assert (method, path, body["head"], body["base"]) == ("POST", "/repos/ada/app/pulls", BRANCH, "main")
     assert body["title"] == "TASK-001: Add login"
@@ -127,7 +129,7 @@ def test_a_pull_request_is_opened_and_then_brought_up_to_date(work: Work, hub: G
     work.hand_in(src__c_txt="more\n")
     again = work.cli("pr", "1")
     assert (again.code, again.out) == (0, f"{URL}\n")
-    assert remote_refs(work) == {f"refs/heads/{BRANCH}": work.tip}
+    assert remote_refs(work) == before | {f"refs/heads/{BRANCH}": work.tip}
     assert URL in work.cli("review", "1", "--stat").out
     assert f"its pull request, {URL}" in work.cli("task", "show", "1").out
 
@@ -176,7 +178,21 @@ def test_what_may_not_leave_does_not(work: Work, hub: GitHub, monkeypatch: pytes
     work.here.git("remote", "set-url", "origin", "https://git.example/ada/app")
     other = work.cli("pr", "1", "--allow-protected")
     assert other.code == 6 and "GITHUB_API_URL" in other.err
-    assert hub.asked == [] and not list(work.here.root.with_name("remote.git").glob("refs/heads/*"))
+    assert hub.asked == [] and not list(work.here.root.with_name("remote.git").glob("refs/heads/agentos/*"))
+
+
+def test_what_a_person_has_not_published_does_not_go_along(work: Work, hub: GitHub) -> None:
+    work.here.write("src/mine.txt", "not yet\n")
+    work.here.git("add", "src/mine.txt")
+    work.here.git("commit", "-qm", "mine")
+    work.branch()
+    work.hand_in(src__b_txt="new\n")
+    before = remote_refs(work)
+    done = work.cli("pr", "1")
+    assert done.code == 5 and "git push first" in done.err
+    assert remote_refs(work) == before and hub.asked == []
+    work.here.git("push", "-q", "origin", "main")
+    assert work.cli("pr", "1").code == 0
 
 
 def test_a_branch_that_has_something_else_there_is_left(work: Work) -> None:

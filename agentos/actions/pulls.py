@@ -11,7 +11,7 @@ from agentos.model.activity import Actor
 from agentos.model.board import Board
 from agentos.model.records import Task
 from agentos.model.words import Status
-from agentos.store import remote
+from agentos.store import branches, remote
 from agentos.store.branches import Branch
 from agentos.store.draft import Draft
 from agentos.store.joining import some
@@ -39,7 +39,8 @@ def request(
     """Push a task's branch and open a pull request for it; the task keeps its address.
 
     Where there is one, it gets the new commits. Raises Refused for what is not in review, has no branch, or
-    touches protected paths: at many forges a branch that changes CI files runs them.
+    touches protected paths (at many forges a branch that changes CI files runs them), and Conflict for what
+    would take unpublished commits along.
     """
     board = store.board()
     found = reviews.of(store, board, board.task(ref), by)
@@ -69,9 +70,7 @@ def request(
 def _remote(store: Store, wanted: str | None = None) -> Remote:
     there = remote.find(store, wanted)
     if there is None:
-        raise NotFound(
-            "There is no remote, or `remote: none` is set: git remote add origin URL, or --remote NAME"
-        )
+        raise NotFound("There is no remote to push to, or `remote: none` is set; name one with --remote.")
     return there
 
 
@@ -80,7 +79,15 @@ def _forge(access: Access, there: Remote) -> Forge:
 
 
 def _push(there: Remote, branch: Branch) -> None:
-    """The one place where the work of agents leaves this machine: this branch alone, and forward only."""
+    """The one place where the work of agents leaves this machine: this branch alone, forward only.
+
+    Raises Conflict where it grew from commits that are not published yet, or where the remote has another.
+    """
+    if not branches.is_in(there.git, branch.base, there.look().heads):
+        raise Conflict(
+            f"{branch.name} grew from commits of {there.branch} that {there.name} does not have, "
+            "and would take them along: agentos sync or git push first."
+        )
     for refusal in there.push([Push(branch.ref, None, branch.commit)]):
         if refusal.is_race:
             raise Conflict(

@@ -1,6 +1,7 @@
 """Task branches: where the work on a task stands in the person's repository, and where it grew from."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agentos.store.git import Git
@@ -67,3 +68,9 @@ def base(git: Git, head: str, commit: str) -> str:
 def has(git: Git, *oids: str) -> bool:
     """Whether all of these objects are here."""
     return all(git.run("cat-file", "-t", oid, ok=(0, 128)) for oid in oids)
+
+
+def is_in(git: Git, commit: str, heads: Iterable[str]) -> bool:
+    """Whether a commit is part of the history of one of these, as far as they are here."""
+    known = [head for head in heads if has(git, head)]
+    return any(not git.text("rev-list", "--max-count=1", commit, f"^{head}") for head in known)
