@@ -1,6 +1,7 @@
 """The rules of the board as pure functions: readiness, dispatch, consequences, names, the page, schedules."""
 
 import contextlib
+import random
 import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -262,6 +263,20 @@ def test_what_is_late_counts_no_more_than_what_is_due_and_waiting_counts_indirec
     assert rules.score(here, late, NOW) == rules.score(here, due, NOW) == 300
     chain = [task(1), *(task(number, depends_on=[name(number - 1)]) for number in range(2, 20))]
     assert rules.score(board(*chain), chain[0], NOW) == 300
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_foremost_are_those_that_ranking_everything_gives(seed: int) -> None:
+    rng = random.Random(seed)
+    dates = [{}, *({"due": f"2026-02-{day:02d}"} for day in (1, 4, 12, 27))]
+    made = [{}, *({"created": f"2026-0{month}-01"} for month in (1, 2))]
+    links = [{"depends_on": [name(rng.randint(1, 80))]} for _ in range(20)]
+    parts = [rng.choice(dates) | rng.choice(made) | rng.choice([{}, *links]) for _ in range(80)]
+    some = [task(i, priority=rng.choice([1, 2, 2, 3]), **part) for i, part in enumerate(parts, 1)]
+    here = board(*some)
+    in_order = [each.id for each in rules.ranked(here, some, NOW)]
+    for most in (1, 7, 80, 200):
+        assert rules.foremost(here, [each.id for each in some], NOW, most) == in_order[:most]
 
 
 @pytest.mark.parametrize("date", ["2026-02-30", "2026-13-01", "2026-02-02T25:00Z", "2026-02-02T10:61Z"])
@@ -570,6 +585,11 @@ def test_cycles_are_found_whatever_their_length() -> None:
     long = [task(number, depends_on=[name(number + 1)]) for number in range(1, 3000)]
     assert soundness.cycle(board(*long), "depends_on") is None
     assert "cycle" in next(soundness.problems(board(task(1, parent=name(1))))).reason
+    behind = board(task(1), task(2, depends_on=[name(1), name(4)]), task(3, depends_on=[name(2)]), task(4))
+    assert soundness.cycle(behind, "depends_on") is None
+    assert soundness.cycle(changed(behind, task(4, depends_on=[name(3)])), "depends_on") == [
+        name(2), name(4), name(3), name(2),
+    ]  # fmt: skip
 
 
 # WORKING.md ---------------------------------------------------------------------------------------------

@@ -3,12 +3,17 @@
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 import pytest
 from conftest import Scratch
 
 from agentos.actions import tasks
+from agentos.model import working
 from agentos.model.activity import Actor
+from agentos.model.briefs import Brief
+from agentos.store.cache import MOST_UNKNOWN
+from agentos.store.draft import Draft
 
 TECHNICAL = Actor("technical", is_agent=True)
 
@@ -118,3 +123,26 @@ def test_a_file_that_an_editor_has_just_emptied_is_not_taken_as_it_is(scratch: S
     assert "Words." in scratch.read("board/tasks/TASK-001-add-a-login.md")
     assert "TASK-001" in scratch.read("WORKING.md")
     assert scratch.git("status", "--porcelain") == ""
+
+
+def test_what_is_kept_of_tasks_in_brief_is_what_their_records_say(scratch: Scratch) -> None:
+    def many(draft: Draft) -> None:
+        for i in range(MOST_UNKNOWN + 1):
+            task = tasks.add(draft, f"Task {i}", priority=1 + i % 5, depends_on=["1"] if i else [])
+            draft.put(task.replace(status="review" if i % 3 else "done", due="2026-03-01" if i % 2 else None))
+
+    scratch.act(many)
+    kept = scratch.store.local / "cache" / "briefs"
+    first = kept.read_bytes()
+    scratch.act(lambda d: tasks.edit(d, "2", {"priority": 4, "blocked": "why"}))
+    assert kept.read_bytes() == first
+    scratch.write("board/tasks/TASK-003-task-2.md", "---\ntitle: By hand\nstatus: inbox\n---\n")
+    board = scratch.store.board()
+    known = board.kept()
+    blobs = {name: row[1] for name, row in board.tasks.rows.items()}
+    assert {name[:8] for name, blob in blobs.items() if blob not in known} == {"TASK-002", "TASK-003"}
+    assert board.briefs == {task.id: Brief.of(task) for task in board.tasks.values()}
+    now = datetime(2026, 2, 2, tzinfo=UTC)
+    page = working.render(board, [], now)
+    kept.write_bytes(b"not a cache")
+    assert working.render(scratch.store.board(), [], now) == page

@@ -8,7 +8,6 @@ from agentos.cli import context
 from agentos.cli.show import COLOURS
 from agentos.model import rules, working
 from agentos.model.board import Board
-from agentos.model.records import Task
 from agentos.model.words import Status
 
 app = typer.Typer()
@@ -30,7 +29,10 @@ def board(
     if as_json:
         columns = working.by_status(shown)
         context.print_json(
-            {status: context.plain_list(store, columns[status], at) for status in Status}
+            {
+                status: context.plain_list(store, [shown.tasks[name] for name in columns[status]], at)
+                for status in Status
+            }
             | {"problems": [str(problem) for problem in problems]}
         )
         return
@@ -68,7 +70,7 @@ def picture(board: Board, limit: int, width: int) -> Any:
     return table
 
 
-def _column(board: Board, tasks: list[Task], limit: int) -> Any:
+def _column(board: Board, names: list[str], limit: int) -> Any:
     """A column's tasks: number and title, who has it, and what is to be known of it."""
     from rich.table import Table
     from rich.text import Text
@@ -76,7 +78,7 @@ def _column(board: Board, tasks: list[Task], limit: int) -> Any:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(ratio=1)
-    for task in working.in_order(board, tasks, context.now(), limit):
+    for task in working.in_order(board, names, context.now(), limit):
         text = Text(context.clean(task.title), style="" if task.is_open else "dim")
         if task.assignees and task.is_open:
             text.append(f" @{task.assignees[0]}", style="blue")
@@ -85,6 +87,6 @@ def _column(board: Board, tasks: list[Task], limit: int) -> Any:
         if rules.SIMULATED in task.labels:
             text.append(" (simulated)", style="dim italic")
         grid.add_row(Text(task.short.removeprefix("TASK-"), style="bold"), text)
-    if len(tasks) > limit:
-        grid.add_row("", Text(f"… and {len(tasks) - limit} more", style="dim"))
+    if len(names) > limit:
+        grid.add_row("", Text(f"… and {len(names) - limit} more", style="dim"))
     return grid

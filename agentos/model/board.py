@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, ValuesView
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
 from dataclasses import field as value
 from functools import cached_property
@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from agentos.errors import Invalid
 from agentos.model import ids
+from agentos.model.briefs import Brief
 from agentos.model.records import Agent, Config, Document, Message, Record, Task
 from agentos.model.words import Status, task_number
 
@@ -99,6 +100,26 @@ class Table(Mapping[str, R], Generic[R]):
         return table
 
 
+class Groups(Mapping[str, tuple[R, ...]], Generic[R]):
+    """Records in groups, such as each parent's tasks; only those of the groups looked at are made."""
+
+    def __init__(self, table: Table[R], names: Mapping[str, Sequence[str]]) -> None:
+        self.names = names
+        self._table = table
+
+    def __getitem__(self, key: str) -> tuple[R, ...]:
+        return tuple(self._table[name] for name in self.names[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.names
+
+
 @dataclass(frozen=True)
 class Board:
     """All records of one commit, with hand edits over it where the reader asked for them.
@@ -115,6 +136,8 @@ class Board:
     config: Config = value(default_factory=Config)
     problems: tuple[Problem, ...] = ()
     held: frozenset[str] = frozenset()
+    kept: Callable[[], Mapping[str, Brief]] = value(default=dict, repr=False, compare=False)
+    """Gives the briefs that are known already, by blob."""
 
     def task(self, ref: str) -> Task:
         """The task that `ref` means. Raises NotFound, Usage, or Invalid where its file can't be read."""
@@ -154,38 +177,47 @@ class Board:
         return tuple(sorted(found, key=lambda task: task.id))
 
     @cached_property
-    def children(self) -> Mapping[str, tuple[Task, ...]]:
+    def briefs(self) -> Mapping[str, Brief]:
+        """Every task in brief; a record is made only for one whose brief is not known."""
+        kept = self.kept()
+        return {name: kept.get(row[1]) or Brief.of(self.tasks[name]) for name, row in self.tasks.rows.items()}
+
+    @cached_property
+    def children(self) -> Groups[Task]:
         """Each parent's tasks."""
-        found: dict[str, list[Task]] = defaultdict(list)
-        for task in self.tasks.values():
-            if task.parent:
-                found[task.parent].append(task)
-        return {parent: tuple(tasks) for parent, tasks in found.items()}
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, brief in self.briefs.items():
+            if brief.parent:
+                found[brief.parent].append(name)
+        return Groups(self.tasks, dict(found))
 
     @cached_property
-    def dependents(self) -> Mapping[str, tuple[Task, ...]]:
+    def dependents(self) -> Groups[Task]:
         """The open tasks that wait for each task."""
-        found: dict[str, list[Task]] = defaultdict(list)
-        for task in self.tasks.values():
-            if task.depends_on and task.status is not Status.DONE:
-                for name in task.depends_on:
-                    found[name].append(task)
-        return {name: tuple(tasks) for name, tasks in found.items()}
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, brief in self.briefs.items():
+            if brief.depends_on and brief.status != Status.DONE:
+                for other in brief.depends_on:
+                    found[other].append(name)
+        return Groups(self.tasks, dict(found))
 
     @cached_property
-    def work(self) -> Mapping[str, tuple[Task, ...]]:
-        """The open tasks that each agent or person is the first assignee of."""
-        found: dict[str, list[Task]] = defaultdict(list)
-        for task in self.open_tasks:
-            if task.assignees:
-                found[task.assignees[0]].append(task)
-        return {name: tuple(tasks) for name, tasks in found.items()}
+    def work(self) -> Groups[Task]:
+        """The open tasks that each agent or person is the first assignee of, by name."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, brief in self.briefs.items():
+            if brief.assignees and brief.status != Status.DONE:
+                found[brief.assignees[0]].append(name)
+        return Groups(self.tasks, {who: sorted(names) for who, names in found.items()})
 
     @cached_property
     def load(self) -> Mapping[str, int]:
         """How many tasks each agent holds: assigned or in progress, as their first assignee."""
         going = (Status.ASSIGNED, Status.IN_PROGRESS)
-        return {name: sum(task.status in going for task in tasks) for name, tasks in self.work.items()}
+        briefs = self.briefs
+        return {
+            who: sum(briefs[name].status in going for name in names) for who, names in self.work.names.items()
+        }
 
     @cached_property
     def shared_numbers(self) -> frozenset[int | None]:

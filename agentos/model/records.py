@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from agentos.errors import Usage
 from agentos.model import times
-from agentos.model.words import Resolution, Status, task_number
+from agentos.model.words import Resolution, Status, is_archived, task_number
 
 FORMAT = 1
 """The newest board format this version reads and writes (`format:` in board/config.yml)."""
@@ -180,7 +180,7 @@ class Task(Record):
 
     @property
     def is_archived(self) -> bool:
-        return self.path.startswith("board/archive/")
+        return is_archived(self.path)
 
 
 class Message(Record):

@@ -1,9 +1,13 @@
 """Soundness: what the records of a board say of each other that can't be."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from agentos.model.board import Board, Problem
-from agentos.model.words import Status
+from agentos.model.briefs import Brief
+from agentos.model.records import Task
+from agentos.model.words import Status, is_archived
+
+Links = Callable[[str], Sequence[str]]
 
 
 def problems(board: Board) -> Iterator[Problem]:
@@ -13,19 +17,19 @@ def problems(board: Board) -> Iterator[Problem]:
     """
     known = board.tasks.rows.keys() | board.held
     members = board.agents.rows.keys() | board.config.people.keys()
-    for task in board.tasks.values():
-        is_closed = task.status is Status.DONE
-        if is_closed and task.is_archived:
+    for task, brief in board.briefs.items():
+        path, is_closed = board.tasks.rows[task][0], brief.status == Status.DONE
+        if is_closed and is_archived(path):
             continue
-        for name in task.depends_on:
+        for name in brief.depends_on:
             if name not in known:
-                yield Problem(task.path, 0, f"depends on {name!r}, which is no task", False, "depends_on")
-        if task.parent and task.parent not in known:
-            yield Problem(task.path, 0, f"has the parent {task.parent!r}, which is no task", False, "parent")
-        for name in () if is_closed else task.assignees:
+                yield Problem(path, 0, f"depends on {name!r}, which is no task", False, "depends_on")
+        if brief.parent and brief.parent not in known:
+            yield Problem(path, 0, f"has the parent {brief.parent!r}, which is no task", False, "parent")
+        for name in () if is_closed else brief.assignees:
             if name not in members:
                 reason = f"is assigned to {name!r}, who is no agent and no person of the config"
-                yield Problem(task.path, 0, reason, False, "assignees")
+                yield Problem(path, 0, reason, False, "assignees")
     for field in ("depends_on", "parent"):
         loop = cycle(board, field)
         if loop:
@@ -34,20 +38,20 @@ def problems(board: Board) -> Iterator[Problem]:
 
 def cycle(board: Board, field: str, start: str | None = None) -> list[str] | None:
     """A cycle along `depends_on` or `parent`, its first name repeated at the end, or None."""
-    graph = _graph(board, field)
+    links = _links(board.tasks if start else board.briefs, field)
     done: set[str] = set()
-    for root in [start] if start else sorted(graph):
-        if root in done or root not in graph:
+    for root in [start] if start else _ascending(board, links):
+        if root in done:
             continue
-        path = {root: iter(graph[root])}
+        path = {root: iter(links(root))}
         while path:
             name = next(reversed(path))
             for link in path[name]:
                 if link in path:
                     names = list(path)
                     return [*names[names.index(link) :], link]
-                if link in graph and link not in done:
-                    path[link] = iter(graph[link])
+                if link not in done:
+                    path[link] = iter(links(link))
                     break
             else:
                 done.add(name)
@@ -55,8 +59,20 @@ def cycle(board: Board, field: str, start: str | None = None) -> list[str] | Non
     return None
 
 
-def _graph(board: Board, field: str) -> dict[str, Sequence[str]]:
-    """Where each task that refers to others by this field leads."""
-    if field == "depends_on":
-        return {task.id: task.depends_on for task in board.tasks.values() if task.depends_on}
-    return {task.id: (task.parent,) for task in board.tasks.values() if task.parent}
+def _links(tasks: Mapping[str, Task] | Mapping[str, Brief], field: str) -> Links:
+    """Where a task leads by this field; one that does not exist leads nowhere."""
+
+    def depends_on(name: str) -> Sequence[str]:
+        task = tasks.get(name)
+        return task.depends_on if task else ()
+
+    def parent(name: str) -> Sequence[str]:
+        task = tasks.get(name)
+        return (task.parent,) if task and task.parent else ()
+
+    return depends_on if field == "depends_on" else parent
+
+
+def _ascending(board: Board, links: Links) -> list[str]:
+    """The tasks that lead to one whose name is not before theirs, sorted: every cycle has one of them."""
+    return sorted(name for name in board.tasks.rows if any(link >= name for link in links(name)))

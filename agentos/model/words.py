@@ -25,6 +25,10 @@ class Resolution(StrEnum):
     DUPLICATE = "duplicate"
 
 
+is_numbered = re.compile(r"TASK-[0-9]+-.+", re.DOTALL).fullmatch
+"""Whether a file's name is a task's; `task_number` gives the number."""
+
+
 def task_number(name: str) -> int | None:
     """The number in a task's file name, or None where the name is not a task's."""
     end = name.find("-", 5)
@@ -32,6 +36,11 @@ def task_number(name: str) -> int | None:
         return None
     digits = name[5:end]
     return int(digits) if digits.isascii() and digits.isdigit() else None
+
+
+def is_archived(path: str) -> bool:
+    """Whether a task's file was put away, long after it was closed."""
+    return path.startswith("board/archive/")
 
 
 def kind_of(path: str) -> str | None:

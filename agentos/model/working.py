@@ -2,6 +2,7 @@
 
 import heapq
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -9,7 +10,7 @@ from agentos.model import rules, soundness, times
 from agentos.model.activity import Activity
 from agentos.model.board import Board, Problem
 from agentos.model.records import Agent, Task
-from agentos.model.words import Status
+from agentos.model.words import Status, is_archived, task_number
 
 PATH = "WORKING.md"
 TITLE = "# Mission Control - Working State"
@@ -42,28 +43,31 @@ def render(
     return "\n".join(lines) + "\n"
 
 
-def by_status(board: Board) -> dict[Status, list[Task]]:
-    """The tasks of each column; archived ones are on none."""
-    columns: dict[Status, list[Task]] = {status: [] for status in Status}
-    for task in board.tasks.values():
-        if not task.is_archived:
-            columns[task.status].append(task)
-    return columns
+def by_status(board: Board) -> dict[Status, list[str]]:
+    """The names of the tasks of each column; archived ones are on none."""
+    columns: dict[str, list[str]] = {status: [] for status in Status}
+    rows = board.tasks.rows
+    for name, brief in board.briefs.items():
+        if not is_archived(rows[name][0]):
+            columns[brief.status].append(name)
+    return {status: columns[status] for status in Status}
 
 
-def column(board: Board, tasks: Sequence[Task], now: datetime) -> Iterator[str]:
+def column(board: Board, names: Sequence[str], now: datetime) -> Iterator[str]:
     """One column's lines, and how many more there are."""
-    for task in in_order(board, tasks, now, MOST_LINES):
+    for task in in_order(board, names, now, MOST_LINES):
         yield task_line(task, board, task.id if task.number in board.shared_numbers else task.short)
-    if len(tasks) > MOST_LINES:
-        yield f"… and {len(tasks) - MOST_LINES} more"
+    if len(names) > MOST_LINES:
+        yield f"… and {len(names) - MOST_LINES} more"
 
 
-def in_order(board: Board, tasks: Sequence[Task], now: datetime, most: int) -> list[Task]:
+def in_order(board: Board, names: Sequence[str], now: datetime, most: int) -> list[Task]:
     """The first tasks of a column: the most important; the newest where all is done."""
-    if tasks and not tasks[0].is_open:
-        return heapq.nsmallest(most, tasks, key=lambda task: (-(task.number or 0), task.id))
-    return heapq.nsmallest(most, tasks, key=rules.rank(board, now))
+    if names and board.briefs[names[0]].status == Status.DONE:
+        first = heapq.nsmallest(most, names, key=lambda name: (-(task_number(name) or 0), name))
+    else:
+        first = rules.foremost(board, names, now, most)
+    return [board.tasks[name] for name in first]
 
 
 def task_line(task: Task, board: Board, name: str) -> str:
@@ -95,14 +99,17 @@ def agent_line(board: Board, agent: Agent) -> str:
 def agent_state(board: Board, agent: Agent) -> tuple[str, str]:
     """ACTIVE while a task it works on is in progress, BLOCKED when all it holds is blocked, else IDLE."""
     if agent.agentos.runner == "rules":
-        running = any(task.status is Status.IN_PROGRESS for task in board.open_tasks)
-        return ("ACTIVE" if running else "IDLE"), f"Coordinating {len(board.open_tasks)} open tasks"
-    held = board.work.get(agent.name, ())
-    running_now = [task for task in held if task.status is Status.IN_PROGRESS and not task.blocked]
-    if running_now:
-        return "ACTIVE", f"{running_now[0].short} {running_now[0].title}"
-    if held and all(task.blocked for task in held):
-        return "BLOCKED", f"{held[0].short}: {held[0].blocked}"
+        counts = Counter(brief.status for brief in board.briefs.values())
+        is_running, how_many = counts[Status.IN_PROGRESS], counts.total() - counts[Status.DONE]
+        return ("ACTIVE" if is_running else "IDLE"), f"Coordinating {how_many} open tasks"
+    held = {name: board.briefs[name] for name in board.work.names.get(agent.name, ())}
+    going = (name for name, brief in held.items() if brief.status == Status.IN_PROGRESS)
+    running = next((board.tasks[name] for name in going if not held[name].is_blocked), None)
+    if running:
+        return "ACTIVE", f"{running.short} {running.title}"
+    if held and all(brief.is_blocked for brief in held.values()):
+        first = board.tasks[next(iter(held))]
+        return "BLOCKED", f"{first.short}: {first.blocked}"
     why = rules.cannot_run(agent)
     return "IDLE", (why[:1].upper() + why[1:]) if why else agent.agentos.role or "Awaiting work"
 

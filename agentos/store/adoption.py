@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from agentos.model import ids, renames
 from agentos.model.board import Board, Problem, duplicates
 from agentos.model.records import Config
-from agentos.model.words import kind_of, task_number
+from agentos.model.words import is_numbered, kind_of
 from agentos.store import bases, codec, exchange, frontmatter, index, names, origins
 from agentos.store.cache import Snapshot
 from agentos.store.draft import Draft
@@ -162,9 +162,7 @@ def number(draft: Draft, before: Board) -> None:
 
     Its text stays; a title that only the file's name said is written down, since the name goes.
     """
-    plain = [
-        name for name in draft.board.tasks.rows if not name.startswith("TASK-") or task_number(name) is None
-    ]
+    plain = [name for name in draft.board.tasks.rows if not is_numbered(name)]
     for name in plain:
         task = draft.board.tasks[name]
         data = draft.text(task.path)

@@ -1,7 +1,8 @@
 """The cache: the files of one tree, parsed, on disk as plain data; losing it costs a slow read.
 
 It is two files: `board` with everything, and `delta` with the little that has changed since, so that neither
-a transaction nor a reader writes ten thousand rows for one.
+a transaction nor a reader writes ten thousand rows for one. A third, `briefs`, has of each task what is asked
+of all of them, so that nobody decodes ten thousand records for one; only who asks that reads it.
 """
 
 import contextlib
@@ -10,12 +11,15 @@ import marshal
 import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from agentos import __version__
+from agentos.model.board import Board
+from agentos.model.briefs import Brief
 from agentos.store.rows import Remark
 
 Sig = tuple[int, int, int, int]
@@ -27,17 +31,23 @@ File = tuple[str, str | None, bytes | None, tuple[Remark, ...], Sig | None]
 MOST_DELTA = 500
 """Files that may have changed before everything is written anew."""
 
+MOST_UNKNOWN = 100
+"""Tasks of which no brief is kept before those of all are written anew."""
+
 _MAGIC = b"agentos cache\n"
-_VERSION = (4, __version__, sys.version_info[:2])
+_VERSION = (5, __version__, sys.version_info[:2])
 
 
 class Snapshot:
     """The record files of one tree, by their path from the board's root."""
 
-    def __init__(self, tree: str | None, files: dict[str, File], base: str | None = None) -> None:
+    def __init__(
+        self, tree: str | None, files: dict[str, File], base: str | None = None, folder: Path | None = None
+    ) -> None:
         self.tree = tree
         self.files = files
         self._base = base
+        self._folder = folder
         self._delta: dict[str, File | None] = {}
         self._is_saved = True
 
@@ -55,6 +65,22 @@ class Snapshot:
         if tree != self.tree:
             self.tree = tree
             self._is_saved = False
+
+    @cached_property
+    def briefs(self) -> Mapping[str, Brief]:
+        """What is kept of tasks in brief, by blob: of some that are gone, too, and not of the newest."""
+        kept = _read(self._folder / "briefs") if self._folder else None
+        return {blob: Brief(*fields) for blob, fields in kept[1].items()} if kept else {}
+
+    def keep_briefs(self, board: Board, folder: Path) -> None:
+        """Keep all tasks of a board in brief, where too many are not known."""
+        blobs = {name: row[1] for name, row in board.tasks.rows.items()}
+        if len(blobs.values() - self.briefs.keys()) <= MOST_UNKNOWN:
+            return
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            briefs = {blobs[name]: tuple(brief) for name, brief in board.briefs.items()}
+            _write(folder / "briefs", (_VERSION, briefs))
 
     def save(self, folder: Path) -> None:
         """Keep it for the next reader, if anything was learned; a cache that can't be written is no harm."""
@@ -77,7 +103,7 @@ def load(folder: Path) -> Snapshot:
         if kept is None or len(kept) != 3:
             return Snapshot(None, {})
         _, base, files = kept
-        snapshot = Snapshot(base, files, base)
+        snapshot = Snapshot(base, files, base, folder)
         more = _read(folder / "delta")
         if more is not None and len(more) == 4 and more[1] == base:
             for path, file in more[3].items():

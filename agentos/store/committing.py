@@ -86,6 +86,7 @@ class Committer:
         done = publication.publish(self.store, self.objects, draft, message, line, self.has_index)
         self.notes.extend(done.notes)
         draft.update(found, done.tree)
+        found.keep_briefs(draft.board, self.store.local / "cache")
         feed.keep(self.store, done.commit, activities)
         return done.commit
 
@@ -114,7 +115,7 @@ class Committer:
         files = (
             snapshot.earlier(self.store.git, self.objects, found, last, self.store.prefix) if last else None
         )
-        return draft.before if files is None else snapshot.assemble(last, files)
+        return draft.before if files is None else snapshot.assemble(last, files, lambda: found.briefs)
 
     def _move_only(self, draft: Draft) -> None:
         if draft.moves:

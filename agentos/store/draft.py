@@ -32,7 +32,7 @@ class Draft:
 
     def __init__(
         self,
-        files: Mapping[str, File],
+        found: Snapshot,
         refs: Refs,
         objects: Objects,
         by: Actor,
@@ -41,7 +41,9 @@ class Draft:
     ) -> None:
         stuck = {PurePosixPath(path).stem for path in waiting if kind_of(path) == "task"}
         self._stuck = frozenset(stuck)
-        self.before = require_format(self._assemble(refs.head, files))
+        self._found = found
+        self._original: Mapping[str, File] = found.files
+        self.before = require_format(self._assemble(refs.head, found.files))
         self.refs = refs
         self.by = by
         self.now = now
@@ -59,8 +61,7 @@ class Draft:
         """A commit that is merged into the board's branch in this transaction."""
         self.arrived = self.before
         """The board before anything was changed here: with a joined commit, as the merge has it."""
-        self._original = files
-        self._files = dict(files)
+        self._files = dict(found.files)
         self.objects = objects
         self._board = self.before
         self._number: int | None = None
@@ -77,7 +78,7 @@ class Draft:
 
     def _assemble(self, head: str | None, files: Mapping[str, File]) -> Board:
         """The board of these files; tasks whose hand edit can't be read are held."""
-        board = assemble(head, files)
+        board = assemble(head, files, lambda: self._found.briefs)
         return replace(board, held=board.held | self._stuck) if self._stuck else board
 
     @property

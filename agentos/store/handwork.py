@@ -59,7 +59,7 @@ def _heal(
     reverted = healing.find(store.git, objects, now.head, store.prefix, files)
     if not reverted:
         return False
-    draft = Draft(found.files, now, objects, reverted[0].by, store.moment(), waiting)
+    draft = Draft(found, now, objects, reverted[0].by, store.moment(), waiting)
     adoption.heal(draft, reverted, objects)
     written = handpage.find(store, now, objects)
     if written is not None and written.edited == written.base:
@@ -86,7 +86,7 @@ def _adopt(
     is_marked = not feed.is_known(store, now.head) and _has_marked(found)
     if not taken and written is None and not is_marked:
         return None, []
-    draft = Draft(found.files, now, objects, store.person(), store.moment(), waiting)
+    draft = Draft(found, now, objects, store.person(), store.moment(), waiting)
     news = adoption.apply(store, draft, taken, objects, gone)
     snapshot.require_format(draft.board)
     refused = handpage.apply(draft, written) if written is not None else []

@@ -92,7 +92,7 @@ class Store:
                 commit = self.commit_of(at)
                 tree = self.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
                 found = snapshot.read(self.git, objects, tree, self.prefix, self.local / "cache")
-                return snapshot.assemble(commit, found.files)
+                return snapshot.assemble(commit, found.files, lambda: found.briefs)
             now = self.refs()
             found = snapshot.read(self.git, objects, now.tree, self.prefix, self.local / "cache")
             files = found.files.copy()
@@ -102,7 +102,7 @@ class Store:
                 else:
                     files[edit.path] = (f"hand:{edit.mtime}", *edit.row, None)
             found.save(self.local / "cache")
-            return snapshot.assemble(now.head, files)
+            return snapshot.assemble(now.head, files, lambda: found.briefs)
         finally:
             objects.close()
 

@@ -4,13 +4,14 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agentos.errors import Invalid
 from agentos.model.board import Board, Problem, Row, Table, duplicates
+from agentos.model.briefs import Brief
 from agentos.model.records import FORMAT, RECORDS, Config
 from agentos.model.words import kind_of, task_number
 from agentos.store import cache
@@ -25,6 +26,8 @@ is_claimable = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*").fullmatch
 
 QUIET = 0.02
 """Seconds a file must have been left alone before its stat says anything."""
+
+Briefs = Callable[[], Mapping[str, Brief]]
 
 FOLDERS = ("board", "agents", "docs")
 
@@ -136,8 +139,8 @@ def _note(found: dict[str, Any], name: bytes, prefix: str, entry: tuple[bytes, s
         found[path] = entry
 
 
-def assemble(commit: str | None, files: Mapping[str, File]) -> Board:
-    """The board these files are."""
+def assemble(commit: str | None, files: Mapping[str, File], kept: Briefs = dict) -> Board:
+    """The board these files are; `kept` gives the briefs that are known, by blob."""
     rows: dict[str, dict[str, Row]] = {kind: {} for kind in RECORDS}
     problems: list[Problem] = []
     held: set[str] = set()
@@ -170,6 +173,7 @@ def assemble(commit: str | None, files: Mapping[str, File]) -> Board:
         config=_config(rows["config"]),
         problems=tuple(sorted(problems)),
         held=frozenset(held),
+        kept=kept,
     )
 
 

@@ -103,7 +103,7 @@ def _attempt(committer: Committer, decide: Decide[T], by: Actor, words: Words, q
         worktree.require_quiet(store.git_at(now.worktree).git_dir)
     found = snapshot.read(store.git, objects, now.tree, store.prefix, store.local / "cache")
     taken = handwork.take(committer, now, found, quiet)
-    draft = Draft(found.files, taken.now, objects, by, store.moment(), taken.waiting)
+    draft = Draft(found, taken.now, objects, by, store.moment(), taken.waiting)
     value = decide(draft)
     commit, changes = committer.commit(draft, words, found)
     found.save(store.local / "cache")
