@@ -21,7 +21,7 @@ from agentos.errors import Invalid, Refused
 from agentos.model.words import Status
 from agentos.orchestrator import tick as ticking
 from agentos.orchestrator.tick import Options, Report
-from agentos.runtime import budget, sandbox
+from agentos.runtime import bubblewrap, budget, sandbox
 from agentos.runtime.ledger import Entry, Ledger
 from agentos.store import runs
 from agentos.store.runs import Run
@@ -352,6 +352,28 @@ def test_keys_come_from_a_file_that_nobody_else_can_read(
 
 
 # Logs ---------------------------------------------------------------------------------------------------
+
+
+def test_without_a_sandbox_a_tick_refuses_and_wakes_who_runs_nothing(
+    scratch: Scratch, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    equip(scratch, "technical", runner="command", command=WORK)
+    for title, who in (("The work", "technical"), ("The talk", "qa")):
+        scratch.act(lambda draft, title=title, who=who: tasks.add(draft, title, assignees=[who]))
+    monkeypatch.setattr(bubblewrap, "program", lambda: None)
+    bubblewrap.hindrance.cache_clear()
+    try:
+        first, second, named = cli("tick"), cli("tick"), cli("tick", "--agent", "technical")
+        assert "bubblewrap is not installed" in cli("doctor").err
+    finally:
+        monkeypatch.undo()
+        bubblewrap.hindrance.cache_clear()
+    for done in (first, second, named):
+        assert done.code == 6, done
+        assert "Not woken: technical." in done.err and "`sandbox: off` in board/config.yml" in done.err
+    board = scratch.store.board()
+    assert [board.task(number).status for number in ("1", "2")] == [Status.ASSIGNED, Status.REVIEW]
+    assert not board.task("1").blocked
 
 
 def test_runs_are_listed_shown_and_followed(team: Scratch, cli: Cli) -> None:

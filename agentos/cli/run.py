@@ -47,7 +47,8 @@ def run(
 
 
 def _options(jobs: int) -> Options:
-    return Options(jobs=jobs, keys=keys.read(os.environ), variables=os.environ, apart=APART)
+    found, access = keys.parted(os.environ)
+    return Options(jobs=jobs, keys=found, variables=os.environ, apart=APART, access=access)
 
 
 def _leave(running: Running) -> None:

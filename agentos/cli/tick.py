@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import typer
 
 from agentos.cli import context, keys
-from agentos.errors import Conflict
+from agentos.errors import Conflict, Refused
 from agentos.model.activity import short
 from agentos.model.rules import Assignment
 from agentos.orchestrator import tick as ticking
@@ -62,6 +62,8 @@ def tick(
         context.print_json(dataclasses.asdict(report))
     else:
         _show(report)
+    if report.refused:
+        raise Refused(report.refused)
 
 
 def _show_preview(steps: list[str], work: list[Assignment], as_json: bool) -> None:
@@ -83,7 +85,7 @@ def _show(report: Report) -> None:
         context.say(f"{MARKS[beat.outcome]} {beat.agent}: {beat.text or short(beat.task)}")
     for line in (*report.notes, *report.stuck):
         context.say(f"! {line}")
-    if report.is_idle and not report.notes:
+    if report.is_idle and not (report.notes or report.refused):
         context.say("Nothing to do.")
 
 

@@ -31,6 +31,9 @@ REVIEW = "review"
 SIMULATED = "simulated"
 """The runner that does no work, and the label on every task it passed."""
 
+THINKERS = ("rules", SIMULATED)
+"""The runners that never run a command."""
+
 
 def move(task: Task, to: Status) -> Task:
     """The same task, one step along; only the steps in MOVES exist. Raises Refused."""
@@ -138,6 +141,11 @@ def cannot_run(agent: Agent) -> str | None:
     if runner not in RUNNERS:
         return f"unknown runner {runner!r} in agents/{agent.name}.md; there are {', '.join(RUNNERS)}"
     return None
+
+
+def runs_commands(agent: Agent) -> bool:
+    """Whether waking this agent runs commands, for which there must be a sandbox."""
+    return agent.agentos.runner is not None and agent.agentos.runner not in THINKERS
 
 
 def workers(board: Board) -> list[Agent]:

@@ -91,7 +91,7 @@ class Running:
         if report.notes == (ticking.ANOTHER,):
             threading.Timer(SHORTEST, self._changes.wake).start()
             return
-        self._say_new([*report.notes, *report.stuck])
+        self._say_new([*report.notes, *report.stuck, *([report.refused] if report.refused else [])])
 
     def _say_new(self, lines: list[str]) -> None:
         """What was not said by the last tick that had something to say."""

@@ -2,63 +2,34 @@
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Union
 
-from agentos.errors import AgentOSError, Invalid, NotFound, Refused
+from agentos.errors import AgentOSError, Invalid, NotFound
 from agentos.model import rules, times
-from agentos.model.activity import Actor, events, sentence
+from agentos.model.activity import events, sentence
 from agentos.model.board import Board
 from agentos.model.records import Agent
 from agentos.model.rules import Assignment
-from agentos.orchestrator import schedule
-from agentos.orchestrator.schedule import Wake
+from agentos.orchestrator import dispatch, schedule
+from agentos.orchestrator.dispatch import ORCHESTRATOR
+from agentos.orchestrator.dispatch import Options as Options
+from agentos.orchestrator.dispatch import preview as preview
 from agentos.runtime.ledger import Ledger
 from agentos.store import remote, sync
-from agentos.store.draft import Draft
 from agentos.store.lock import try_lock
-from agentos.store.refs import Refs
 from agentos.store.remote import Away, Remote
 from agentos.store.repository import Store
-from agentos.store.transaction import transact
 
 if TYPE_CHECKING:
-    from agentos.actions.forges import Access
     from agentos.runtime.beats import Beat
-
-ORCHESTRATOR = Actor("orchestrator", is_agent=True)
 
 ANOTHER = "Another tick is at work here."
 
 OnBeat = Callable[[Union[Assignment, "Beat", str]], None]
 """Told of what was given out, in words, and of each heartbeat when it starts and when it is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to tick: only one agent, how many heartbeats side by side, whatever the schedule says.
-
-    `keys` and `variables` are what a person gave: keys to every run but the checks', of the variables those
-    that an agent's file lists. `apart` starts a heartbeat in a process of its own; without it, and for
-    simulated agents, heartbeats are threads of this one.
-    """
-
-    agent: str | None = None
-    jobs: int = 4
-    force: bool = False
-    settle: float = 0.02
-    """Seconds a hand edit must have been left alone to be committed."""
-    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    apart: tuple[str, ...] = ()
-    busy: frozenset[str] = frozenset()
-    """Agents that are at work for an earlier tick of this process; they are not woken for more."""
-    is_waking: bool = True
-    """Whether agents are woken at all: not while the remote can't be asked who does what."""
-    access: "Access | None" = None
-    """The forge to ask about pull requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +41,8 @@ class Report:
     beats: tuple["Beat", ...] = ()
     stuck: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
+    refused: str = ""
+    """Who was not woken since nothing here confines what they would run, and what a person can do."""
 
     @property
     def is_idle(self) -> bool:
@@ -86,15 +59,10 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         options = replace(options, is_waking=is_current)
         notes += _reconcile(store, now, there if options.is_waking else None)
         wakes = schedule.load(store.local)
-        result = transact(
-            store,
-            lambda draft: _orchestrate(draft, wakes, now, options),
-            ORCHESTRATOR,
-            quiet=options.settle,
-        )
+        result, refused = dispatch.give_out(store, wakes, now, options)
         board, work = result.value
         if work:
-            schedule.save(store.local, _woken(wakes, board, work, now))
+            schedule.save(store.local, dispatch.woken(wakes, board, work, now))
     dispatched = sentence(events(result.changes))
     if dispatched:
         on_beat(dispatched)
@@ -112,77 +80,8 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         beats=tuple(beats),
         stuck=tuple(stuck(board)),
         notes=(*notes, *result.notes),
+        refused=refused,
     )
-
-
-def preview(store: Store, options: Options) -> tuple[list[str], list[Assignment]]:
-    """What a tick would do now: the steps of its own commit, and whom it would wake. Changes nothing."""
-    now = store.clock().astimezone(UTC)
-    board = store.board()
-    wakes = schedule.load(store.local)
-    waking = _waking(board, wakes, now, options)
-    steps = []
-    for task in rules.orchestrate(board, now, waking):
-        who = ", ".join(task.assignees)
-        steps.append(f"{task.id}: {board.tasks[task.id].status} → {task.status} ({who})")
-    return steps, _plan(board, waking, now, _taken(store.refs(), wakes, now))
-
-
-def _taken(held: Refs, wakes: schedule.Wakes, now: datetime) -> set[str]:
-    """The tasks that nobody is to be woken for: somebody has them, here or elsewhere, or they rest."""
-    return {*held.claims, *held.theirs, *_resting(wakes, now)}
-
-
-def _resting(wakes: schedule.Wakes, now: datetime) -> set[str]:
-    """The tasks that failed a short while ago and are not to be tried yet."""
-    return {task for wake in wakes.values() for task in wake.resting(now)}
-
-
-def _orchestrate(
-    draft: Draft, wakes: schedule.Wakes, now: datetime, options: Options
-) -> tuple[Board, list[Assignment]]:
-    waking = _waking(draft.board, wakes, now, options)
-    for task in rules.orchestrate(draft.board, now, waking):
-        draft.put(task)
-    return draft.board, _plan(draft.board, waking, now, _taken(draft.refs, wakes, now))
-
-
-def _waking(board: Board, wakes: schedule.Wakes, now: datetime, options: Options) -> list[str]:
-    if board.config.paused or not options.is_waking:
-        return []
-    if options.agent:
-        agent = board.agent(options.agent)
-        why = rules.cannot_run(agent)
-        if why:
-            raise Refused(f"{agent.name} can't be woken: {why}.")
-        return [agent.name]
-    called = schedule.waking(board, wakes, now, options.force)
-    return [name for name in called if name not in options.busy]
-
-
-def _plan(board: Board, waking: Sequence[str], now: datetime, taken: Iterable[str]) -> list[Assignment]:
-    """Who is woken for what: nobody without something to do, and no task twice."""
-    held = set(taken)
-    work = []
-    for name in waking:
-        chosen = rules.work_for(board, board.agents[name], now, held)
-        if chosen:
-            held.add(chosen.task)
-            work.append(chosen)
-    return work
-
-
-def _woken(wakes: schedule.Wakes, board: Board, work: Sequence[Assignment], now: datetime) -> dict[str, Wake]:
-    """The wakes after these assignments; what is no longer addressed to an agent is forgotten."""
-    after = dict(wakes)
-    for item in work:
-        last = wakes.get(item.agent)
-        current = set(schedule.addressed(board, board.agents[item.agent]))
-        seen = (set(last.seen) if last else set()) & current
-        seen.add(f"{item.task}:{board.tasks[item.task].status}")
-        rests = {task: until for task, until in (last.rests if last else {}).items() if until > now}
-        after[item.agent] = Wake(now, frozenset(seen), rests)
-    return after
 
 
 def _wake(

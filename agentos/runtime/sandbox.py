@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 from agentos.errors import Refused
+from agentos.model import rules
 from agentos.model.board import Board
 from agentos.runtime import processes
 from agentos.runtime.processes import Ended as Ended
 
 PATHS = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
-
-THINKERS = ("rules", "simulated")
-"""The runners that never run a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ def find(setting: str) -> Sandbox:
 
 def notes(board: Board) -> tuple[str, ...]:
     """For `doctor`: which sandbox there is, or why there is none; nothing where no agent runs commands."""
-    if all((agent.agentos.runner or THINKERS[0]) in THINKERS for agent in board.agents.values()):
+    if not any(rules.runs_commands(agent) for agent in board.agents.values()):
         return ()
     try:
         found = find(board.config.sandbox)
