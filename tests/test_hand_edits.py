@@ -160,6 +160,9 @@ def test_a_rename_with_plain_git_is_followed_by_the_next_transaction(family: Scr
     family.git("commit", "-qm", "Another name")
     family.act(lambda d: None)
     everything_follows(family, "TASK-001-sign-in")
+    said = family.git("log", "-1", "--format=%B")
+    assert "Event: message.moved TASK-001-sign-in" in said
+    assert "message.comment" not in said and "message.removed" not in said
 
 
 def test_a_renamed_file_may_take_another_number(family: Scratch) -> None:
@@ -242,6 +245,16 @@ def test_an_editor_that_still_has_an_archived_file_open_edits_it_there(login: Sc
     assert "Last words." in login.read(task.path)
     assert not (login.root / LOGIN).exists()
     assert login.git("status", "--porcelain") == ""
+
+
+def test_another_task_saved_under_an_archived_name_waits(login: Scratch) -> None:
+    login.act(lambda d: tasks.move(d, "1", "done"))
+    login.act(lambda d: tasks.archive(d, ["1"]))
+    other = "---\ntitle: Another\npriority: 1\nlabels: [x]\nestimate: 2d\n---\n\nQuite\nother\nwords\n"
+    login.write(LOGIN, other)
+    login.act(lambda d: None)
+    assert login.git("status", "--porcelain") == f"?? {LOGIN}\n"
+    assert login.read(LOGIN) == other
 
 
 # Commits that raced -------------------------------------------------------------------------------------

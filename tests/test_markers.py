@@ -187,6 +187,20 @@ def test_three_files_of_one_record_become_one(scratch: Scratch, cli: Cli) -> Non
     assert scratch.git("ls-files", "board/tasks").split() == ["board/tasks/.gitkeep", PATH]
 
 
+def test_another_task_under_the_name_of_an_archived_one_is_not_the_same_record(
+    scratch: Scratch, cli: Cli
+) -> None:
+    a_task(scratch)
+    cli("task", "move", "1", "done")
+    cli("task", "archive", "1")
+    scratch.clock.forward(minutes=1)
+    scratch.write(PATH, "---\ntitle: Another\ncreated: 2026-02-02T10:31:00Z\n---\n")
+    scratch.git("add", PATH)
+    scratch.git("commit", "-qm", "another")
+    told = cli("doctor", "--mend")
+    assert told.code == 4 and "are one record and differ" in told.err
+
+
 def test_twins_that_differ_are_left_to_a_person(scratch: Scratch, cli: Cli) -> None:
     a_task(scratch)
     twin = "board/tasks/TASK-001-Add-a-login.md"

@@ -80,6 +80,25 @@ def test_what_is_refused_is_put_back_and_said(scratch: Scratch, cli: Cli) -> Non
     assert scratch.git("status", "--porcelain") == ""
 
 
+def test_a_deleted_page_is_put_back(scratch: Scratch) -> None:
+    page = two_tasks(scratch)
+    (scratch.root / "WORKING.md").unlink()
+    scratch.act(lambda d: None)
+    assert scratch.read("WORKING.md") == page
+    (scratch.root / "WORKING.md").unlink()
+    assert not scratch.act(lambda d: tasks.edit(d, "1", {"priority": 1})).notes
+    assert scratch.git("status", "--porcelain") == ""
+
+
+def test_a_page_that_git_was_told_not_to_look_at_is_left_alone(scratch: Scratch) -> None:
+    page = two_tasks(scratch)
+    scratch.git("update-index", "--skip-worktree", "WORKING.md")
+    scratch.write("WORKING.md", page.replace("### INBOX\n", "### INBOX\n- Something new\n"))
+    scratch.act(lambda d: None)
+    assert len(scratch.store.board().tasks) == 2
+    assert "Something new" in scratch.read("WORKING.md")
+
+
 def test_a_removed_line_removes_nothing(scratch: Scratch) -> None:
     page = two_tasks(scratch)
     scratch.write("WORKING.md", page.replace("- [TASK-001] One\n", ""))

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from agentos.model.board import duplicates
 from agentos.model.words import Status, kind_of
-from agentos.store import clone, codec, driver, history, journal, mending
+from agentos.store import clone, codec, driver, history, journal, mending, merging
 from agentos.store.draft import Draft
 from agentos.store.objects import Objects
 from agentos.store.repository import Store
@@ -80,9 +80,17 @@ def _newer(store: Store, draft: Draft, one: str, other: str) -> str | None:
     head = str(draft.refs.head)
     if first == second:
         return one
+    if not _is_one_task(draft, one, other):
+        return None
     if second in history.blobs(store.git, head, store.prefix + one):
         return one
     return other if first in history.blobs(store.git, head, store.prefix + other) else None
+
+
+def _is_one_task(draft: Draft, one: str, other: str) -> bool:
+    """Whether two files were created at one moment, as one task is; another may have come under its name."""
+    made = [merging.fields_of(path, draft.text(path)).get("created") for path in (one, other)]
+    return made[0] == made[1]
 
 
 def _place(one: str, other: str, data: bytes) -> str:

@@ -46,6 +46,7 @@ VERBS = {
     "message.status_update": "reported on",
     "message.question": "asked about",
     "message.answer": "answered on",
+    "message.moved": "moved the messages of",
 }
 """Each event of a task, and each undoing, as the feed says it."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from agentos.model.board import Board, Table
 from agentos.model.records import Message, Task
-from agentos.model.renames import moved_messages, renamed
+from agentos.model.renames import renamed, reseated
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,11 @@ def changed_fields(old: Task, new: Task) -> tuple[str, ...]:
 
 
 def _others(before: Board, after: Board, names: Mapping[str, str]) -> Iterator[Change]:
-    moved = moved_messages(before.messages.rows, names) if names else {}
+    moved = reseated(before.messages.rows, after.messages.rows)
     known = {*moved, *moved.values()}
+    for task in dict.fromkeys(after.messages[path].task for path in moved.values()):
+        if task not in names.values():
+            yield RecordChanged("message", task, "moved")
     for kind, old, new in (
         ("message", before.messages, after.messages),
         ("agent", before.agents, after.agents),

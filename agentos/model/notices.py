@@ -107,7 +107,7 @@ def _refused(activities: Sequence[Activity], reader: str) -> Iterator[Notice]:
     for activity in activities:
         if activity.who == reader:
             reasons = [value for key, value in activity.trailers if key == REFUSED]
-            text = "; ".join(reasons)
+            text = " ".join(reasons)
             yield Notice(
                 times.stamp(activity.time),
                 f"refused-{activity.commit[:9]}",

@@ -55,6 +55,19 @@ def moved_messages(rows: Mapping[str, Any], names: Mapping[str, str]) -> dict[st
     return {path: f"{folders[folder]}/{name}" for path, folder, name in parts if folder in folders}
 
 
+def reseated(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+    """The new path of each message (rows by path) that went to the folder of another task, by its old one."""
+    if before is after:
+        return {}
+    gone = [path for path in before if path not in after]
+    came = [path for path in after if path not in before] if gone else []
+    return _pairs(gone, _name, came, _name)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
 Key = Callable[[str], Any]
 
 

@@ -58,13 +58,27 @@ def _is_moving(root: Path, edit: HandEdit, quiet: float) -> bool:
     return not is_read or 0 <= time.time() - edit.mtime < quiet or exchange.has_writer(file)
 
 
-def waiting(found: Snapshot, edits: Sequence[HandEdit], gone: Mapping[str, Gone]) -> dict[str, Problem]:
+def saved_again(
+    old: Mapping[str, Gone], found: Snapshot, edits: Sequence[HandEdit], objects: Objects
+) -> dict[str, Gone]:
+    """The edits that are a renamed file saved once more under its old name, by path: where it is now."""
+    again = {}
+    for edit in edits:
+        was = names.follow(old, edit.path) if edit.path not in found.files else None
+        if was is None or edit.data is None or was.path not in found.files:
+            continue
+        if names.is_again(edit.data, objects.blob(was.blob)):
+            again[edit.path] = was
+    return again
+
+
+def waiting(found: Snapshot, edits: Sequence[HandEdit], again: Mapping[str, Gone]) -> dict[str, Problem]:
     """The edits that can't be read, by path: they wait, untouched, until they are mended.
 
     A new file that would share a name with another waits as well, and so does that other; but not one that
-    is saved again under the name that the other had (`gone`).
+    is saved again under the name that the other had (`again`).
     """
-    held = {path: Problem(path, 1, reason) for path, reason in _twins(found, edits, gone)}
+    held = {path: Problem(path, 1, reason) for path, reason in _twins(found, edits, again)}
     for edit in edits:
         if edit.row is None or edit.row.kind is None:
             continue
@@ -74,10 +88,12 @@ def waiting(found: Snapshot, edits: Sequence[HandEdit], gone: Mapping[str, Gone]
     return held
 
 
-def _twins(found: Snapshot, edits: Sequence[HandEdit], old: Mapping[str, Gone]) -> Iterator[tuple[str, str]]:
+def _twins(
+    found: Snapshot, edits: Sequence[HandEdit], again: Mapping[str, Gone]
+) -> Iterator[tuple[str, str]]:
     """New files whose name another has, in another case or in another folder, and those others."""
     fresh = [edit.path for edit in edits if edit.path not in found.files and edit.data is not None]
-    fresh = [path for path in fresh if path not in old]
+    fresh = [path for path in fresh if path not in again]
     if not fresh:
         return
     gone = {edit.path for edit in edits if edit.data is None}
@@ -130,7 +146,7 @@ def adoptable(
 
 
 def apply(
-    store: Store, draft: Draft, edits: Sequence[HandEdit], objects: Objects, gone: Mapping[str, Gone]
+    store: Store, draft: Draft, edits: Sequence[HandEdit], objects: Objects, again: Mapping[str, Gone]
 ) -> list[str]:
     """Put the edits into a draft; one that did not come from the head is merged from where it did.
 
@@ -139,8 +155,8 @@ def apply(
     known, said = bases.load(store.local), []
     for path, data in ((edit.path, edit.data) for edit in edits):
         head, base = draft.blob_before(path), known.get(store.prefix + path, ...)
-        was = names.follow(gone, path) if data is not None and head is None else None
-        if was and data is not None and draft.has(was.path) and names.is_again(data, objects.blob(was.blob)):
+        was = again.get(path)
+        if was and data is not None and draft.has(was.path):
             draft.adopt_again(path, was.path, data, was.blob)
             continue
         if base is ... and data is not None and head is not None and draft.refs.head:

@@ -191,7 +191,7 @@ class Git:
         found = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", spec, ok=(0, 1, 128))
         if not found:
             raise NotFound(
-                f"No commit {revision!r} here; give one of `agentos log`, or a time: {times.EXAMPLES}"
+                f"No commit {revision!r} here; give one of `agentos log`, or a time. {times.EXAMPLES}"
             )
         return found.decode().strip()
 

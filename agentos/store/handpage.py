@@ -1,6 +1,7 @@
 """WORKING.md as a person saved it: read against the version it came from, and put into a draft."""
 
 import contextlib
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,9 +34,12 @@ MOST_OLDER = 5
 
 @dataclass(frozen=True, slots=True)
 class HandPage:
-    """An edited page: its bytes, what it says, and the version it came from (None: not in history)."""
+    """An edited page: its bytes, what it says, and the version it came from (None: not in history).
 
-    data: bytes
+    One that was deleted has no bytes, and says what the head's says.
+    """
+
+    data: bytes | None
     edited: Sheet
     base: Sheet | None
 
@@ -47,6 +51,13 @@ def find(store: Store, now: Refs, objects: Objects) -> HandPage | None:
     if root is None or committed is None:
         return None
     file = root / working.PATH
+    git = store.git_at(now.worktree) if now.worktree else store.git
+    if not os.path.lexists(file):
+        time.sleep(QUIET)
+        if os.path.lexists(file) or _is_staged(git, store, committed):
+            return None
+        sheet = _sheet(objects, committed)
+        return HandPage(None, sheet, sheet)
     if file.is_symlink() or not file.is_file():
         return None
     data = exchange.read(file) or b""
@@ -56,18 +67,20 @@ def find(store: Store, now: Refs, objects: Objects) -> HandPage | None:
         time.sleep(QUIET)
         if exchange.read(file) != data:
             return None
-    if exchange.has_writer(file):
+    if exchange.has_writer(file) or _is_staged(git, store, committed):
         return None
     edited = reading.parse(data.decode(errors="replace"))
-    git = store.git_at(now.worktree) if now.worktree else store.git
-    if _is_staged(git, store, committed):
-        return None
     return HandPage(data, edited, _base(store, now, objects, edited.updated))
 
 
+def _sheet(objects: Objects, blob: str) -> Sheet:
+    return reading.parse(objects.blob(blob).decode(errors="replace"))
+
+
 def _is_staged(git: Git, store: Store, committed: str) -> bool:
+    """Whether it is the person's: staged, or one that git was told not to look at."""
     path = store.prefix + working.PATH
-    entry = index.entries(git, [path]).get(path)
+    entry = index.entries(git, [path], is_flagged=True).get(path)
     return entry is None or entry.blob != committed
 
 
@@ -80,7 +93,7 @@ def _base(store: Store, now: Refs, objects: Objects, updated: datetime | None) -
     older = 0
     for commit in out.decode().split():
         blob = objects.find(commit, path)
-        sheet = reading.parse(objects.blob(blob).decode(errors="replace")) if blob else None
+        sheet = _sheet(objects, blob) if blob else None
         if sheet is not None and sheet.updated == updated:
             return sheet
         older += sheet is not None and sheet.updated is not None and sheet.updated < updated
@@ -112,8 +125,9 @@ def is_said(store: Store, draft: Draft, refused: Sequence[str]) -> bool:
 
 def found(draft: Draft, page: HandPage) -> None:
     """Note what the working copy of the page is, so that rendering it anew overwrites nothing else."""
-    draft.found[working.PATH] = draft.blob_id(page.data)
-    draft.keep(page.data)
+    draft.found[working.PATH] = draft.blob_id(page.data) if page.data is not None else None
+    if page.data is not None:
+        draft.keep(page.data)
 
 
 def apply(draft: Draft, page: HandPage) -> list[str]:

@@ -33,14 +33,14 @@ def take(committer: Committer, now: Refs, found: Snapshot, quiet: float) -> Take
     """
     store = committer.store
     edits = adoption.settled(store, now, found, committer.objects, quiet)
-    gone = names.load(store.local, store.moment())
-    waiting = adoption.waiting(found, edits, gone)
+    again = adoption.saved_again(names.load(store.local, store.moment()), found, edits, committer.objects)
+    waiting = adoption.waiting(found, edits, again)
     if not adoption.is_on(found):
         return Taken(now, waiting)
     if edits and _heal(committer, now, found, edits, waiting):
         now = store.refs()
         edits = adoption.settled(store, now, found, committer.objects, quiet)
-    commit, changes = _adopt(committer, now, found, edits, waiting, gone)
+    commit, changes = _adopt(committer, now, found, edits, waiting, again)
     return Taken(store.refs() if commit else now, waiting, changes)
 
 
@@ -77,7 +77,7 @@ def _adopt(
     found: Snapshot,
     edits: Sequence[HandEdit],
     waiting: Mapping[str, Problem],
-    gone: Mapping[str, Gone],
+    again: Mapping[str, Gone],
 ) -> tuple[str | None, list[Change]]:
     """Commit what the person saved, in their name; gives the commit, and what that changed."""
     store, objects = committer.store, committer.objects
@@ -87,7 +87,7 @@ def _adopt(
     if not taken and written is None and not is_marked:
         return None, []
     draft = Draft(found, now, objects, store.person(), store.moment(), waiting)
-    news = adoption.apply(store, draft, taken, objects, gone)
+    news = adoption.apply(store, draft, taken, objects, again)
     snapshot.require_format(draft.board)
     refused = handpage.apply(draft, written) if written is not None else []
     committer.notes.extend(refused)
