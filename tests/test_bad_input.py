@@ -405,6 +405,11 @@ def test_a_clone_that_converts_line_ends_has_no_hand_edits(board: Scratch, cli: 
     assert cli("task", "add", "Third", cwd=clone.root).code == 0
     assert clone.git("log", "--format=%s", "origin/main..") == "TASK-003-third: created\n"
     assert clone.git("status", "--porcelain") == ""
+    path = "board/tasks/TASK-003-third.md"
+    clone.write(path, clone.read(path).replace("priority: 3", "priority: 1"))
+    assert cli("task", "add", "Fourth", cwd=clone.root).code == 0
+    assert clone.git("show", "--numstat", "--format=", "HEAD~1", path).split()[:2] == ["1", "1"]
+    assert clone.git("status", "--porcelain") == ""
 
 
 def test_the_mode_of_a_file_survives(board: Scratch, cli: Cli) -> None:

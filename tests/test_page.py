@@ -80,6 +80,24 @@ def test_what_is_refused_is_put_back_and_said(scratch: Scratch, cli: Cli) -> Non
     assert scratch.git("status", "--porcelain") == ""
 
 
+def test_a_line_in_no_section_is_put_back_and_said(scratch: Scratch) -> None:
+    page = two_tasks(scratch).replace("- [TASK-001] One\n", "")
+    scratch.write(
+        "WORKING.md", page.replace("### DONE\n", "### SOMEDAY\n- [TASK-001] One\n- Lost\n\n### DONE\n")
+    )
+    assert scratch.act(lambda d: None).notes == (
+        "WORKING.md: 'SOMEDAY' is no section, so TASK-001 stays as it is; put back.",
+        "WORKING.md: 'SOMEDAY' is no section, so 'Lost' was not added; put back.",
+    )
+
+
+def test_a_page_is_read_as_people_type_it(scratch: Scratch) -> None:
+    page = two_tasks(scratch).replace("- [TASK-001] One\n", "")
+    scratch.write("WORKING.md", page.replace("### DONE\n", "### Done\n- [x] [TASK-001] One\n"))
+    scratch.act(lambda d: None)
+    assert scratch.store.board().task("1").status == "done"
+
+
 def test_a_deleted_page_is_put_back(scratch: Scratch) -> None:
     page = two_tasks(scratch)
     (scratch.root / "WORKING.md").unlink()

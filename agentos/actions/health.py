@@ -42,11 +42,12 @@ def _unmerged(store: Store, board: Board) -> Iterator[str]:
 def _notes(store: Store) -> Iterator[str]:
     now = store.refs()
     yield from _set_up(store)
-    if now.worktree is None:
-        yield f"{store.branch} is checked out nowhere: commands work, hand edits are not seen."
-    else:
+    busy = list(_busy(store.git.common_dir, store.branch))
+    if now.worktree is not None:
         yield from _worktree(store, store.git_at(now.worktree), now)
-    yield from _busy(store.git.common_dir, store.branch)
+    elif not busy:
+        yield f"{store.branch} is checked out nowhere: commands work, hand edits are not seen."
+    yield from busy
     lock = store.git.common_dir / f"{store.ref}.lock"
     if lock.exists():
         yield strays.explain(store.git, lock)

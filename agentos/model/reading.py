@@ -14,7 +14,8 @@ from agentos.model.words import Status
 
 _SECTIONS = {status.name: status for status in Status}
 _LINE = re.compile(
-    r"^[-*][ \t]+(?:\[([^\]\s]+)\][ \t]*)?((?:@[\w:-]+[ \t]+)*@[\w:-]+[ \t]+-[ \t]+|-[ \t]+)?(.*?)[ \t]*$"
+    r"^[-*][ \t]+(?:\[[ xX]\][ \t]+)?(?:\[([^\]\s]+)\][ \t]*)?"
+    r"((?:@[\w:-]+[ \t]+)*@[\w:-]+[ \t]+-[ \t]+|-[ \t]+)?(.*?)[ \t]*$"
 )
 _MARK = re.compile(r"[ \t]+(?:✅|❌ \w+)(?: \(simulated\))?$")
 
@@ -39,12 +40,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A page taken apart: the moment it names as its own, its lines, and the brackets found twice."""
+    """A page taken apart: the moment it names as its own, its lines, and the brackets found twice.
+
+    `lost` are the lines that stand in no section there is, with the heading above them.
+    """
 
     updated: datetime | None
     lines: Mapping[str, Line]
     fresh: tuple[Line, ...]
     doubled: tuple[str, ...]
+    lost: tuple[tuple[str, Line], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +66,37 @@ def parse(text: str) -> Sheet:
     lines: dict[str, Line] = {}
     fresh: list[Line] = []
     doubled: list[str] = []
-    for line in _lines(text):
-        if not line.name:
+    lost: list[tuple[str, Line]] = []
+    for section, line in _lines(text):
+        if section not in _SECTIONS:
+            lost.append((section, line))
+        elif not line.name:
             fresh.append(line)
         elif line.name in lines:
             doubled.append(line.name)
         else:
             lines[line.name] = line
-    return Sheet(working.last_updated(text), lines, tuple(fresh), tuple(doubled))
+    return Sheet(working.last_updated(text), lines, tuple(fresh), tuple(doubled), tuple(lost))
 
 
-def _lines(text: str) -> Iterator[Line]:
-    status: Status | None = None
+def _lines(text: str) -> Iterator[tuple[str, Line]]:
+    """Each line of a task with the section it stands in; one that stands in none is taken as of the inbox."""
+    section = ""
     inside = False
     for raw in text.splitlines():
         if raw.startswith("## "):
             inside = raw.strip() == "## Current Tasks"
-            status = None
+            section = ""
         elif raw.startswith("### "):
-            status = _SECTIONS.get(raw[4:].strip()) if inside else None
-        elif status is not None and (match := _LINE.match(raw)) and (match[1] or match[3]):
+            section = raw[4:].strip()
+            name = section.upper().replace(" ", "_")
+            section = name if name in _SECTIONS else section
+        elif inside and (match := _LINE.match(raw)) and (match[1] or match[3]):
+            status = _SECTIONS.get(section, Status.INBOX)
             handles = (match[2] or "").removesuffix("- ").rstrip(" \t-").split()
             line = Line(match[1] or "", status, tuple(_member(h) for h in handles), match[3])
             is_new = not line.name and status is Status.DONE
-            yield replace(line, title=line.bare) if is_new else line
+            yield section, (replace(line, title=line.bare) if is_new else line)
 
 
 def _member(handle: str) -> str:
@@ -113,6 +125,10 @@ def edits(board: Board, base: Sheet, edited: Sheet) -> Edits:
         refused += why
         if after != task:
             changed.append(after)
+    for section, line in edited.lost:
+        if (section, line) not in base.lost:
+            kept = f"{line.name} stays as it is" if line.name else f"{line.title!r} was not added"
+            refused.append(f"{section or 'no heading'!r} is no section, so {kept}")
     added = []
     for line in edited.fresh:
         unknown = [name for name in line.assignees if not board.is_name_taken(name)]

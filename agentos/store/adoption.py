@@ -153,18 +153,28 @@ def apply(
     Gives what was decided of those that history had to tell, in words.
     """
     known, said = bases.load(store.local), []
-    for path, data in ((edit.path, edit.data) for edit in edits):
+    for path, saved in ((edit.path, edit.data) for edit in edits):
         head, base = draft.blob_before(path), known.get(store.prefix + path, ...)
+        data = _as_committed(store, objects, head, saved)
         was = again.get(path)
         if was and data is not None and draft.has(was.path):
             draft.adopt_again(path, was.path, data, was.blob)
+            draft.found[path] = objects.write("blob", saved or b"")
             continue
         if base is ... and data is not None and head is not None and draft.refs.head:
             origin = origins.find(store.git, objects, draft.refs.head, store.prefix, path, head, data)
             said += [origin.said(path)] if origin else []
             base = origin.blob if origin and not origin.is_return else ...
         draft.adopt(path, data, base)
+        draft.found[path] = objects.write("blob", saved) if saved is not None else None
     return said
+
+
+def _as_committed(store: Store, objects: Objects, head: str | None, data: bytes | None) -> bytes | None:
+    """The bytes that git would commit: CRLF line ends that its own checkout made are not the person's."""
+    if data is None or b"\r\n" not in data or not store.converts():
+        return data
+    return data if head and b"\r\n" in objects.blob(head) else data.replace(b"\r\n", b"\n")
 
 
 def heal(draft: Draft, reverted: Sequence[Reverted], objects: Objects) -> None:

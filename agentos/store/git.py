@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentos.errors import AgentOSError, Invalid, NotFound
-from agentos.model import times
 
 TIMEOUT = 120.0
 """Seconds that any one git command may take."""
@@ -185,14 +184,12 @@ class Git:
         git_dir, common_dir = _folders(work_tree, self.env)
         return Git(git_dir, common_dir, work_tree, self.env, self.held)
 
-    def commit_of(self, revision: str) -> str:
-        """The commit that a revision means. Raises NotFound."""
+    def commit_of(self, revision: str, otherwise: str = ".") -> str:
+        """The commit that a revision means. Raises NotFound, which says what else it could have been."""
         spec = f"{revision}^{{commit}}"
         found = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", spec, ok=(0, 1, 128))
         if not found:
-            raise NotFound(
-                f"No commit {revision!r} here; give one of `agentos log`, or a time. {times.EXAMPLES}"
-            )
+            raise NotFound(f"No commit {revision!r} here; give one of `agentos log`{otherwise}")
         return found.decode().strip()
 
 

@@ -76,7 +76,9 @@ class Store:
         Raises NotFound where there is none, and Usage for a time that can't be.
         """
         moment = times.when(at, self.clock())
-        return self.git.commit_of(at) if moment is None else refs.before(self.git, self.ref, moment)
+        if moment is None:
+            return self.git.commit_of(at, f", or a time. {times.EXAMPLES}")
+        return refs.before(self.git, self.ref, moment)
 
     # Reading -------------------------------------------------------------------------------------------
 
@@ -111,11 +113,12 @@ class Store:
         root = self.root(now)
         if root is None:
             return []
-        edits = worktree.hand_edits(found, root, objects.algorithm, cache(self._converts))
+        edits = worktree.hand_edits(found, root, objects.algorithm, cache(self.converts))
         unfinished = self._unfinished() if edits else {}
         return [edit for edit in edits if edit.path not in unfinished]
 
-    def _converts(self) -> bool:
+    def converts(self) -> bool:
+        """Whether git's checkout gives files CRLF line ends here, which its commits do not have."""
         return self.git.text("config", "core.autocrlf", ok=(0, 1)).lower() == "true"
 
     def root(self, now: Refs) -> Path | None:
