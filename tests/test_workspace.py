@@ -134,6 +134,15 @@ def test_the_next_run_goes_on_from_the_branch(either: Bench) -> None:
     assert either.files(second.commit) == ["two.txt"]
 
 
+def test_only_what_a_run_changed_is_packed(bench_or_off: Bench) -> None:
+    ws = bench_or_off.prepare()
+    bench_or_off.sh(ws, "echo one > src/one.txt")
+    box = bench_or_off.scratch.store.local / "box"
+    box.mkdir()
+    pack = handing.look(bench_or_off.scratch.store, bench_or_off.sandbox, ws.path, ws.parent, box, ())
+    assert int.from_bytes(pack.data[8:12], "big") == 3, "the root, its folder, and the file"
+
+
 def test_nothing_done_is_no_commit(bench_or_off: Bench) -> None:
     handed = bench_or_off.work("touch ignored.log; mkdir -p __pycache__; touch __pycache__/x.pyc")
     assert handed.is_empty and handed.commit == handed.base

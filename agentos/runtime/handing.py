@@ -52,7 +52,9 @@ def look(store: Store, sandbox: Sandbox, path: Path, parent: str, box: Path, mad
     tree = inside.run("write-tree").decode(errors="replace").strip()
     if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", tree):
         raise AgentOSError(f"git write-tree in {path} said {tree[:80]!r}.")
-    inside.run("pack-objects", "-q", "--revs", str(box / "out"), stdin=f"{tree}\n^{parent}\n".encode())
+    # of a commit alone, git leaves nothing out here: it looks at trees only where commits lead to them
+    wanted = f"{tree}\n^{parent}^{{tree}}\n".encode()
+    inside.run("pack-objects", "-q", "--revs", str(box / "out"), stdin=wanted)
     why = f"a repository of its own, or larger than {LARGEST >> 20} MiB"
     words = tuple(f"{os.fsdecode(name)}: {why}" for name in skipped)
     return Pack(tree, _read_pack(box), words)
