@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint types beauty bench docs stress local-model lock clean
+.PHONY: setup demo test lint types beauty bench docs stress local-model live-cli lock clean
 
 setup: .venv/ready
 
@@ -37,6 +37,9 @@ stress: setup  ## the long runs at full size, one after another; figures printed
 
 local-model: setup  ## ten tiny tasks for a real small model on this machine (500 MB once); SIZE=1.5b for a larger one
 	$(BIN)/python tests/live/local_model.py $(or $(SIZE),0.5b)
+
+live-cli: setup  ## one task by mini-swe-agent from the package registry, in the sandbox, against a scripted server
+	$(BIN)/python tests/live/coding_cli.py
 
 docs: setup  ## the generated parts of docs/
 	$(BIN)/python docs/build.py

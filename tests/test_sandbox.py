@@ -409,6 +409,20 @@ def test_the_relay_leads_to_listed_hosts_alone(cell: Cell, run: Run, port: int) 
     assert "is not in the `network:` list" in fetch("192.0.2.1", "example.com")
 
 
+@real
+def test_a_listed_server_of_this_machine_is_found_at_its_own_address(cell: Cell, run: Run, port: int) -> None:
+    """Without any proxy, as most programs ask it: the listed one alone."""
+    code = (
+        "import urllib.request\nopener = urllib.request.build_opener(urllib.request.ProxyHandler({}))\n"
+        "try: print(opener.open('http://127.0.0.1:PORT/x', timeout=5).read().decode())\n"
+        "except OSError as error: print(type(error).__name__)\n"
+    ).replace("PORT", str(port))
+    listed = Cell(cell.workspace, cell.home, network=(f"127.0.0.1:{port}", "127.0.0.1:99999"))
+    other = Cell(cell.workspace, cell.home, network=("127.0.0.1:1", "192.0.2.1:80"))
+    assert run(code, listed).output.decode() == f"hello 127.0.0.1:{port} /x\n"
+    assert run(code, other).output.decode().endswith("URLError\n")
+
+
 def ask(path: Path, text: str) -> bytes:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(5)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -48,7 +49,7 @@ class Bubblewrap:
         with (
             root.made_up(cell.home) as files,
             relay.opened(cell.network) if cell.network else nullcontext() as socket,
-            _started(options(cell, files, socket), inner(argv, socket)) as (process, init, go),
+            _started(options(cell, files, socket), inner(argv, socket, cell.network)) as (process, init, go),
             limits.group(init, cell.limits),
             _gone(init),
         ):
@@ -78,11 +79,13 @@ def options(cell: Cell, made_up: Path, socket: Path | None) -> list[str]:
     return line + [part for name, value in env.items() for part in ("--setenv", name, value)]
 
 
-def inner(argv: Sequence[str], socket: Path | None) -> list[str]:
+def inner(argv: Sequence[str], socket: Path | None, network: Sequence[str]) -> list[str]:
     """The command, behind the forwarder where there is a network."""
     if socket is None:
         return list(argv)
-    return [_python(), "-I", "-S", f"{OURS}/forward.py", f"{OURS}/relay", *argv]
+    listed = (re.fullmatch(r"127\.0\.0\.1:(\d{1,5})", host) for host in network)
+    own = [found[1] for found in listed if found and int(found[1]) < 1 << 16]
+    return [_python(), "-I", "-S", f"{OURS}/forward.py", f"{OURS}/relay", ",".join(own), *argv]
 
 
 _NAMESPACES = (
