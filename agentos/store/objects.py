@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +26,46 @@ class Entry(NamedTuple):
     oid: str
 
 
+class Tree(Mapping[bytes, Entry]):
+    """A tree's entries by name, each decoded only when it is looked at: of ten thousand, one or two are."""
+
+    def __init__(self, lines: dict[bytes, bytes]) -> None:
+        self._lines = lines
+
+    @classmethod
+    def parse(cls, data: bytes, digest: int) -> "Tree":
+        """The tree with these bytes (git's format: mode, name, NUL, then the object in `digest` bytes)."""
+        lines = re.findall(rb"(\d+ ([^\0]+)\0.{%d})" % digest, data, re.DOTALL)
+        return cls({name: line for line, name in lines})
+
+    def __getitem__(self, name: bytes) -> Entry:
+        head, _, oid = self._lines[name].partition(b"\0")
+        return Entry(head.partition(b" ")[0], oid.hex())
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def copy(self) -> "Tree":
+        return Tree(self._lines.copy())
+
+    def set(self, name: bytes, entry: Entry | None) -> None:
+        """One entry as it is from now on, or none."""
+        if entry is None:
+            self._lines.pop(name, None)
+        else:
+            self._lines[name] = b"%s %s\0%s" % (entry.mode, name, bytes.fromhex(entry.oid))
+
+    @property
+    def data(self) -> bytes:
+        """The tree's bytes; git sorts a folder as if its name ended in a slash."""
+        folder = FOLDER + b" "
+        names = sorted(self._lines, key=lambda n: n + b"/" if self._lines[n].startswith(folder) else n)
+        return b"".join(map(self._lines.__getitem__, names))
+
+
 def blob_id(data: bytes, algorithm: str = "sha1") -> str:
     """The name git gives a file with these bytes (gitformat-pack: `blob <size>\\0<bytes>`)."""
     return hashlib.new(algorithm, b"blob %d\0" % len(data) + data).hexdigest()
@@ -39,7 +79,7 @@ class Objects:
         self._reader: subprocess.Popen[bytes] | None = None
         self._pending: dict[str, tuple[bytes, bytes]] = {}
         self._algorithm: str | None = None
-        self._trees: dict[str, dict[bytes, Entry]] = {}
+        self._trees: dict[str, Tree] = {}
 
     def forget(self) -> None:
         """Drop what was written and not flushed."""
@@ -106,18 +146,16 @@ class Objects:
         self._pending[oid] = (kind.encode(), data)
         return oid
 
-    def tree(self, oid: str | None) -> dict[bytes, Entry]:
+    def tree(self, oid: str | None) -> Tree:
         """The entries of a tree by name; none for no tree."""
         if oid is None:
-            return {}
+            return Tree({})
         if oid in self._trees:
             return self._trees[oid]
         kind, data = self.read(oid)
         if kind == "commit":
             return self.tree(data[5 : data.index(b"\n")].decode())
-        size = hashlib.new(self.algorithm).digest_size
-        found = re.findall(rb"(\d+) ([^\0]+)\0(.{%d})" % size, data, re.DOTALL)
-        self._trees[oid] = {name: Entry(mode, sha.hex()) for mode, name, sha in found}
+        self._trees[oid] = Tree.parse(data, hashlib.new(self.algorithm).digest_size)
         return self._trees[oid]
 
     def tree_with(self, oid: str | None, changes: Mapping[str, "Entry | str | None"]) -> str | None:
@@ -125,41 +163,31 @@ class Objects:
 
         A blob alone keeps the mode of the file that was there. None where nothing is left in the tree.
         """
-        entries = dict(self.tree(oid))
+        entries = self.tree(oid).copy()
         below: dict[str, dict[str, Entry | str | None]] = {}
         for path, blob in changes.items():
             name, slash, rest = path.partition("/")
             key = os.fsencode(name)
             if slash:
                 below.setdefault(name, {})[rest] = blob
-            elif blob is None:
-                entries.pop(key, None)
-            elif isinstance(blob, Entry):
-                entries[key] = blob
-            else:
+            elif isinstance(blob, str):
                 old = entries.get(key)
-                entries[key] = Entry(old.mode if old and old.mode == EXECUTABLE else FILE, blob)
+                entries.set(key, Entry(old.mode if old and old.mode == EXECUTABLE else FILE, blob))
+            else:
+                entries.set(key, blob)
         for name, inner in below.items():
             self._set_folder(entries, os.fsencode(name), inner)
-        return self._write_tree(entries) if entries else None
+        return self.write("tree", entries.data) if entries else None
 
-    def _set_folder(
-        self, entries: dict[bytes, Entry], key: bytes, inner: Mapping[str, "Entry | str | None"]
-    ) -> None:
+    def _set_folder(self, entries: Tree, key: bytes, inner: Mapping[str, "Entry | str | None"]) -> None:
         """One folder of a tree with its own changes; a file that has taken its name stays."""
         old = entries.get(key)
         is_folder = old is not None and old.mode == FOLDER
         new = self.tree_with(old.oid if old and is_folder else None, inner)
         if new is not None:
-            entries[key] = Entry(FOLDER, new)
+            entries.set(key, Entry(FOLDER, new))
         elif is_folder:
-            del entries[key]
-
-    def _write_tree(self, entries: Mapping[bytes, Entry]) -> str:
-        """A tree object; git sorts a folder as if its name ended in a slash."""
-        ordered = sorted(entries.items(), key=lambda e: e[0] + b"/" if e[1].mode == FOLDER else e[0])
-        lines = (b"%s %s\0%s" % (e.mode, name, bytes.fromhex(e.oid)) for name, e in ordered)
-        return self.write("tree", b"".join(lines))
+            entries.set(key, None)
 
     def find(self, tree: str | None, path: str) -> str | None:
         """The blob at a path of a tree, or None."""
