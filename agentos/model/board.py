@@ -88,6 +88,10 @@ class Table(Mapping[str, R], Generic[R]):
     def __contains__(self, name: object) -> bool:
         return name in self.rows
 
+    def path(self, name: str) -> str:
+        """Where a record's file is; the record is not made."""
+        return self.rows[name][0]
+
     def with_row(self, name: str, row: Row | None) -> "Table[R]":
         """The same table with one row set, or gone for None."""
         rows = dict(self.rows)

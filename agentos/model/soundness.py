@@ -17,19 +17,22 @@ def problems(board: Board) -> Iterator[Problem]:
     """
     known = board.tasks.rows.keys() | board.held
     members = board.agents.rows.keys() | board.config.people.keys()
+    path = board.tasks.path
     for task, brief in board.briefs.items():
-        path, is_closed = board.tasks.rows[task][0], brief.status == Status.DONE
-        if is_closed and is_archived(path):
+        is_closed = brief.status == Status.DONE
+        if is_closed and is_archived(path(task)):
             continue
         for name in brief.depends_on:
             if name not in known:
-                yield Problem(path, 0, f"depends on {name!r}, which is no task", False, "depends_on")
+                yield Problem(path(task), 0, f"depends on {name!r}, which is no task", False, "depends_on")
         if brief.parent and brief.parent not in known:
-            yield Problem(path, 0, f"has the parent {brief.parent!r}, which is no task", False, "parent")
+            yield Problem(
+                path(task), 0, f"has the parent {brief.parent!r}, which is no task", False, "parent"
+            )
         for name in () if is_closed else brief.assignees:
             if name not in members:
                 reason = f"is assigned to {name!r}, who is no agent and no person of the config"
-                yield Problem(path, 0, reason, False, "assignees")
+                yield Problem(path(task), 0, reason, False, "assignees")
     for field in ("depends_on", "parent"):
         loop = cycle(board, field)
         if loop:
@@ -40,7 +43,7 @@ def cycle(board: Board, field: str, start: str | None = None) -> list[str] | Non
     """A cycle along `depends_on` or `parent`, its first name repeated at the end, or None."""
     links = _links(board.tasks if start else board.briefs, field)
     done: set[str] = set()
-    for root in [start] if start else _ascending(board, links):
+    for root in [start] if start else _ascending(board, field):
         if root in done:
             continue
         path = {root: iter(links(root))}
@@ -73,6 +76,9 @@ def _links(tasks: Mapping[str, Task] | Mapping[str, Brief], field: str) -> Links
     return depends_on if field == "depends_on" else parent
 
 
-def _ascending(board: Board, links: Links) -> list[str]:
+def _ascending(board: Board, field: str) -> list[str]:
     """The tasks that lead to one whose name is not before theirs, sorted: every cycle has one of them."""
-    return sorted(name for name in board.tasks.rows if any(link >= name for link in links(name)))
+    briefs = board.briefs.items()
+    if field == "depends_on":
+        return sorted(name for name, brief in briefs if brief.depends_on and max(brief.depends_on) >= name)
+    return sorted(name for name, brief in briefs if brief.parent and brief.parent >= name)

@@ -74,12 +74,12 @@ class Snapshot:
 
     def keep_briefs(self, board: Board, folder: Path) -> None:
         """Keep all tasks of a board in brief, where too many are not known."""
-        blobs = {name: row[1] for name, row in board.tasks.rows.items()}
-        if len(blobs.values() - self.briefs.keys()) <= MOST_UNKNOWN:
+        known, rows = self.briefs, board.tasks.rows
+        if sum(row[1] not in known for row in rows.values()) <= MOST_UNKNOWN:
             return
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            briefs = {blobs[name]: tuple(brief) for name, brief in board.briefs.items()}
+            briefs = {rows[name][1]: tuple(brief) for name, brief in board.briefs.items()}
             _write(folder / "briefs", (_VERSION, briefs))
 
     def save(self, folder: Path) -> None:
