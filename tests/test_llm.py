@@ -55,6 +55,7 @@ def server() -> Iterator[Server]:
                 FOREIGN.append(f"{event} {address}")
 
     sys.addaudithook(listen)
+    provider._litellm()  # imported here, so that no test's own clock counts it
     with serve() as running:
         yield running
     is_on = False
@@ -215,6 +216,13 @@ def test_a_key_is_taken_from_the_variables_given_and_missed_by_name(
     run(replace(work(server, room, api_key_env="OTHER"), env={"OPENAI_API_KEY": "k1", "OTHER": "k2"}))
     run(work(server, room))
     assert server.keys == ["Bearer k1", "Bearer k2", "Bearer none"]
+    server.answers(call("finish"))
+    run(
+        replace(
+            work(server, room, api_base=None), env={"OPENAI_API_KEY": "k1", "OPENAI_API_BASE": server.url}
+        )
+    )
+    assert server.keys == ["Bearer k1"], "the provider's own variable for the address is taken as well"
     with pytest.raises(MissingKey, match="set ANTHROPIC_API_KEY"):
         run(work(server, room, model="anthropic/some", api_base=None))
     with pytest.raises(MissingTool, match="openai/tiny"):

@@ -67,9 +67,8 @@ def _equip(draft: Draft, name: str, model: str | None, **settings: Any) -> None:
 
 def work(store: Store) -> bool:
     """Tick until the task waits for a person, saying what happens; gives whether its checks have passed."""
-    options = ticking.Options(
-        jobs=2, settle=0, force=True, keys=keys.read(os.environ), variables=os.environ, apart=APART
-    )
+    found, _ = keys.parted(os.environ)
+    options = ticking.Options(jobs=2, settle=0, force=True, keys=found, variables=os.environ, apart=APART)
     for _ in range(MOST_TICKS):
         ticking.tick(store, options, lambda news: _say(store, news))
         task = store.board().task("1")

@@ -114,7 +114,8 @@ class Model:
         """The address and the key. Raises MissingKey, which names the variable that is not set."""
         found = {"api_base": self.settings.api_base} if self.settings.api_base else {}
         wanted = self._variables(lib)
-        for name in wanted:
+        bases = [name.replace("_API_KEY", "_API_BASE") for name in wanted if name.endswith("_API_KEY")]
+        for name in (*wanted, *bases):
             if self.env.get(name):
                 found.setdefault(_argument(name), self.env[name])
         if "api_key" in found or "aws_access_key_id" in found:
