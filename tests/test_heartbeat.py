@@ -172,6 +172,33 @@ def test_the_very_same_change_twice_stops(team: Scratch) -> None:
     assert "handed in twice" in (team.store.board().task("1").blocked or "")
 
 
+def test_a_secret_gets_on_no_branch_and_no_board(team: Scratch) -> None:
+    secret, kept = "correct-horse-battery", "echo $DB_PASSWORD > conf.py"
+    again = f'echo "with $DB_PASSWORD"; test -f conf.py && rm conf.py && echo > made.txt || {kept}'
+    equip(team, "technical", command=["sh", "-c", again], env=["DB_PASSWORD"])
+    (beat,) = tick(team, variables={"DB_PASSWORD": secret}).beats
+    assert beat.outcome == "failed" and "holds a secret (the value of a variable" in beat.text, beat
+    assert not team.git("branch", "--list", "agentos/*")
+    (beat,) = tick(team, variables={"DB_PASSWORD": secret}).beats
+    assert beat.outcome == "settled", beat
+    assert team.git("show", f"agentos/{TASK}:made.txt") == "\n"
+    assert team.git("log", "--branches", "--format=%H", f"-S{secret}") == ""
+    said = [team.store.body(message) for message in team.store.board().messages_of(TASK)]
+    assert any("with [redacted]" in text for text in said)
+
+
+def test_a_check_that_prints_a_secret_still_sends_back(team: Scratch) -> None:
+    printing = "sh -c 'echo postgres://ada:open-sesame@db; exit 1'"
+    task = f"board/tasks/{TASK}.md"
+    team.write(task, team.read(task).replace("test -f made.txt", printing))
+    equip(team, "technical", command=["touch", "made.txt"])
+    tick(team)
+    equip(team, "qa", paused=False, runner="checks")
+    tick(team, agent="qa")
+    assert team.store.board().task("1").status is Status.IN_PROGRESS
+    assert "[redacted]" in team.git("log", "-1", "-p", "--", "board/messages")
+
+
 def test_nothing_to_show_is_a_failed_try_and_three_of_them_ask_a_person(team: Scratch) -> None:
     equip(team, "technical", command=["true"])
     for number in range(3):
@@ -199,10 +226,12 @@ def test_a_command_that_fails_rests_and_its_work_is_kept(team: Scratch) -> None:
 
 
 def test_a_missing_program_blocks_at_once(team: Scratch) -> None:
-    equip(team, "technical", command=[])
-    tick(team)
-    assert "no `command:`" in (team.store.board().task("1").blocked or "")
-    assert newest(team).failure == "tool"
+    for command, said in (["no-such-agent", "-p"], "no-such-agent"), ([], "no `command:`"):
+        equip(team, "technical", command=command)
+        tick(team)
+        assert said in (team.store.board().task("1").blocked or "")
+        assert newest(team).failure == "tool"
+        team.act(lambda draft: tasks.unblock(draft, "1"))
 
 
 def test_a_cap_of_the_day_that_is_used_up_wakes_nobody_until_tomorrow(team: Scratch) -> None:

@@ -203,6 +203,18 @@ def test_of_two_assignees_the_first_free_one_works_and_stands_first() -> None:
     assert started(["a", "b"], *team, both, task(9, "in_progress", "a")) == {name(1): ("b", "a")}
 
 
+def test_who_waits_for_the_parts_of_a_task_may_do_them() -> None:
+    """A conflict with the board's branch is a part of the task, for the same agent."""
+    whole = task(1, "in_progress", "a", touches=["src"])
+    part = task(2, "assigned", "a", parent=name(1), touches=["src"])
+    assert started(["a"], agent("a"), whole, part) == {name(2): ("a",)}
+    assert given_out(agent("a"), whole, task(3, parent=name(1))) == {name(3): ("a",)}
+    later = task(1, "in_progress", "a", depends_on=[name(2)])
+    assert started(["a"], agent("a"), later, task(2, "assigned", "a")) == {name(2): ("a",)}
+    asked = task(1, "in_progress", "a", blocked="waits for ada")
+    assert started(["a"], agent("a"), asked, task(2, "assigned", "a")) == {}
+
+
 def test_nothing_starts_that_is_not_ready() -> None:
     tasks = task(1, "assigned", "a", depends_on=[name(3)]), task(2, "assigned", "a", blocked="x"), task(3)
     assert started(["a"], agent("a", max_tasks=9), *tasks) == {}

@@ -251,6 +251,8 @@ def assign(board: Board, now: datetime) -> list[Task]:
     """Ready tasks without an assignee, given to whoever meets their needs and has room."""
     team = workers(board)
     load = dict(board.load)
+    for task in _begun(board):
+        load[task.assignees[0]] -= is_waiting(board, task)
     free = [
         task
         for task in board.open_tasks
@@ -290,9 +292,18 @@ def _fitness(
     return agent.name in chosen, load.get(agent.name, 0) / agent.agentos.max_tasks, -success, agent.name
 
 
+def _begun(board: Board) -> list[Task]:
+    return [task for task in board.open_tasks if task.status is Status.IN_PROGRESS and task.assignees]
+
+
+def is_waiting(board: Board, task: Task) -> bool:
+    """Whether a task only waits for other tasks; it then takes up nobody, who may be the one to do those."""
+    return not task.blocked and obstacle(board, task) is not None
+
+
 def dispatch(board: Board, now: datetime, waking: Iterable[str]) -> list[Task]:
     """The tasks that start now: assigned to an agent about to wake, ready, and in nobody's way."""
-    running = [task for task in board.open_tasks if task.status is Status.IN_PROGRESS and task.assignees]
+    running = [task for task in _begun(board) if not is_waiting(board, task)]
     holds: dict[str, int] = {}
     for task in running:
         holds[task.assignees[0]] = holds.get(task.assignees[0], 0) + 1

@@ -60,7 +60,7 @@ class Bubblewrap:
                 process, timeout=timeout, stdin=stdin, limit=limit, on_output=on_output, watch=watch
             )
         is_missing = ended.code == 1 and ended.output.startswith(b"bwrap: execvp ")
-        return ended._replace(code=127) if is_missing else ended
+        return ended._replace(code=127, is_missing=True) if is_missing else ended
 
 
 def options(cell: Cell, made_up: Path, socket: Path | None) -> list[str]:

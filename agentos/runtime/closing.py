@@ -73,6 +73,7 @@ def _apply(
         has_diff=has_diff,
         is_kept=is_kept,
         left=handed.left_out if handed else (),
+        known=secrets.named(job.env),
     )
     if _has(outbox, o.SendBack):
         follows = attempts.next_of("checks", "", None, job.history, job.began, job.claim.run)
@@ -186,19 +187,24 @@ def _marks(job: Job) -> Trailers:
 def _evidence(job: Job, outbox: Outbox, handed: Handed | None) -> Trailers:
     """The evidence of work that is handed in, bound to its commit; empty where there is none.
 
-    Raises ChecksFailed for a secret in it, and Same where the very same difference was handed in before.
+    Raises Same where the very same difference was handed in before.
     """
     if handed is None or handed.is_empty or not _has(outbox, o.Submit):
         return []
     data = workspace.diff(job.store, handed.base, handed.commit)
-    added = "\n".join(line[1:] for line in data.decode(errors="replace").split("\n") if line.startswith("+"))
-    found = secrets.find(added)
-    if found:
-        raise ChecksFailed(f"The change holds what looks like a secret ({found[0]}); take it out.")
     digest = hashlib.sha256(data).hexdigest()[:16]
     if digest in attempts.handed_in(job.history):
         raise Same("The very same change was handed in before and sent back.")
     return [("Commit", handed.commit), ("Diff", digest)]
+
+
+def vet(job: Job, patch: bytes) -> None:
+    """Look at a change before any branch has it. Raises ChecksFailed for a secret in what it adds."""
+    lines = patch.decode(errors="replace").split("\n")
+    added = "\n".join(line[1:] for line in lines if line.startswith("+"))
+    found = secrets.find(added, secrets.named(job.env))
+    if found:
+        raise ChecksFailed(f"The change holds a secret ({found[0]}); take it out.")
 
 
 def told(job: Job, place: Workspace) -> dict[str, Any]:

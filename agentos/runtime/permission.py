@@ -1,7 +1,7 @@
 """Permission: what one run may propose, from its role, its task and what it touches; pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -23,9 +23,11 @@ CHECKS = "checks"
 """The runner that sees for itself, and so may tick criteria."""
 
 
-def why_not(board: Board, task: Task, agent: Agent, action: o.Action, is_review: bool) -> str | None:
-    """Why this agent, at work on this task, may not do that; None where it may."""
-    found = [kind for text in texts(action) for kind in secrets.find(text)]
+def why_not(
+    board: Board, task: Task, agent: Agent, action: o.Action, is_review: bool, known: Sequence[str] = ()
+) -> str | None:
+    """Why this agent, at work on this task, may not do that; None where it may. `known` are its secrets."""
+    found = [kind for text in texts(action) for kind in secrets.find(text, known)]
     if found:
         return f"it holds what looks like a secret ({found[0]})"
     match action:

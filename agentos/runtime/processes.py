@@ -24,12 +24,14 @@ class Ended(NamedTuple):
     """One command that is over.
 
     `code` is None where it was stopped, and `stopped` then says why; `output` is stdout and stderr together.
+    `is_missing`: there is no such program in the sandbox.
     """
 
     code: int | None
     output: bytes
     seconds: float
     stopped: str = ""
+    is_missing: bool = False
 
 
 class Kept:

@@ -100,8 +100,10 @@ class Try:
         """The commit of what the run left in its workspace; none of a review."""
         if self.job.work.is_review or self.workspace is None:
             return None
-        message = f"{self.job.task.id}: {self.job.task.title}"
-        return workspace.collect(self.job.store, self.workspace, self.job.by, message)
+        message = f"{self.job.task.id}: {' '.join(self.job.task.title.split())}"
+        return workspace.collect(
+            self.job.store, self.workspace, self.job.by, message, lambda patch: closing.vet(self.job, patch)
+        )
 
     def _salvage(self) -> str | None:
         if self.workspace is None or self.job.work.is_review:

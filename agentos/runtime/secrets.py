@@ -1,12 +1,17 @@
 """Secrets in texts: found by their published formats, and redacted before anything is kept."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 MARK = "[redacted]"
 
 LEAST = 6
 """Characters that a known secret must have to be looked for; shorter ones would be everywhere."""
+
+_NAMED = re.compile(r"(?i)KEY|TOKEN|SECRET|PASSW|CREDENTIAL")
+"""What the name of a variable says whose value is a secret, whatever it looks like."""
+
+GIVEN = "the value of a variable that the run was given"
 
 _FORMATS: dict[str, str] = {
     # docs.github.com, "About authentication to GitHub": token formats
@@ -51,9 +56,15 @@ _FORMATS: dict[str, str] = {
 _KINDS = {kind: re.compile(pattern) for kind, pattern in _FORMATS.items()}
 
 
-def find(text: str) -> list[str]:
+def named(env: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of the variables that are secrets by their names."""
+    return tuple(value for name, value in env.items() if _NAMED.search(name) and len(value) >= LEAST)
+
+
+def find(text: str, known: Iterable[str] = ()) -> list[str]:
     """The kinds of secrets that a text holds, each once; never the secrets themselves."""
-    return [kind for kind, pattern in _KINDS.items() if pattern.search(text)]
+    found = [kind for kind, pattern in _KINDS.items() if pattern.search(text)]
+    return found + ([GIVEN] if any(value in text for value in known) else [])
 
 
 def redact(text: str, known: Iterable[str] = ()) -> str:

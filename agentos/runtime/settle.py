@@ -1,6 +1,6 @@
 """Settling: the outbox of a run applied to an open draft, as far as the rules let it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from agentos.actions import agents, documents, memory, messages, tasks
 from agentos.errors import AgentOSError, Refused
@@ -9,7 +9,7 @@ from agentos.model.records import Agent, Task
 from agentos.model.rules import SIMULATED
 from agentos.model.words import Status
 from agentos.runtime import outbox as o
-from agentos.runtime import permission
+from agentos.runtime import permission, secrets
 from agentos.runtime.failures import ChecksFailed
 from agentos.runtime.outbox import Outbox
 from agentos.store.draft import Draft
@@ -25,19 +25,20 @@ def apply(
     has_diff: bool = False,
     is_kept: bool = False,
     left: Iterable[str] = (),
+    known: Sequence[str] = (),
 ) -> list[str]:
     """Apply an outbox to an open draft, as its actor.
 
     Each action stands for itself: one that is refused, or that the board does not take, is left out, and a
     comment on the task says so; the rest is applied. `has_diff` is whether a commit is handed in, `left` what
     it left out already; `is_kept` is whether the work stands on a branch, so that passing it is a verdict and
-    the task is done once it is merged. Gives all that was left out. Raises ChecksFailed for work that is
-    handed in without anything to show.
+    the task is done once it is merged. `known` are the secrets that the run was given. Gives all
+    that was left out. Raises ChecksFailed for work that is handed in without anything to show.
     """
     refused = list(left)
     for action, why in permission.beyond(outbox.actions):
         mine = draft.task(task)
-        why = why or permission.why_not(draft.board, mine, by, action, is_review)
+        why = why or permission.why_not(draft.board, mine, by, action, is_review, known)
         if why is None and isinstance(action, o.Submit):
             _require_evidence(draft, mine, outbox, has_diff)
         try:
@@ -51,7 +52,7 @@ def apply(
         lines = "\n".join(f"- {line}" for line in refused)
         messages.add(draft, task, f"Left out of this run:\n\n{lines}", type="status_update")
     if outbox.handoff.strip():
-        messages.add(draft, task, outbox.handoff, type="status_update")
+        messages.add(draft, task, secrets.redact(outbox.handoff, known), type="status_update")
     if outbox.is_simulated:
         tasks.edit(draft, task, {}, add_to={"labels": [SIMULATED]})
     return refused

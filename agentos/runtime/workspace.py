@@ -1,6 +1,7 @@
 """Workspaces: the private clone of a task, what is handed in from it, and what is saved of a failed run."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,18 +120,22 @@ def _is_ancestor(store: Store, one: str, other: str) -> bool:
     return store.git.text("rev-list", "--max-count=1", one, f"^{other}") == ""
 
 
-def collect(store: Store, ws: Workspace, by: Actor, message: str) -> Handed:
+def collect(
+    store: Store, ws: Workspace, by: Actor, message: str, vet: Callable[[bytes], None] = lambda patch: None
+) -> Handed:
     """Hand in the files of the workspace as one commit on the task's branch in the person's repository.
 
     Nothing of the clone's own git is read or run: the files are looked at inside the sandbox, and only
     objects that the commit needs, checked one by one, come out. Left out are records, policy and links that
-    lead outside; `left_out` names them. No commit is made where nothing changed. Raises Conflict where the
+    lead outside; `left_out` names them. No commit is made where nothing changed. `vet` sees the difference
+    before the branch has it, and raises for what must never be in its history. Raises Conflict where the
     branch has moved since `prepare`, Refused for more than a person could review.
     """
     if _tip(store, ws.branch) != ws.tip:
         raise Conflict(f"{ws.branch} was moved while the agent worked; the next run goes on from there.")
     commit, left_out = _take(store, ws, by, message)
     if commit is not None:
+        vet(diff(store, ws.parent, commit))
         why = f"handed in by {by.name}"
         try:
             refs.move(store.git, [Move(f"refs/heads/{ws.branch}", ws.tip or None, commit)], why)

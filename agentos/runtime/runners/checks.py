@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agentos.errors import NotFound
 from agentos.model.markdown import Box, criteria
+from agentos.runtime import secrets
 from agentos.runtime.outbox import Action, Approve, Comment, Outbox, SendBack, Tick
 
 if TYPE_CHECKING:
@@ -44,18 +45,26 @@ def run(work: "Work") -> Outbox:
     ticks: list[Action] = [
         Tick(one.box.number, one.is_passed) for one in seen if one.is_passed is not one.box.is_ticked
     ]
-    return Outbox((*ticks, _verdict(seen, [box for box in boxes if not box.check and not box.is_ticked])))
+    return Outbox(
+        (
+            *ticks,
+            _verdict(seen, [box for box in boxes if not box.check and not box.is_ticked], work.log.known),
+        )
+    )
 
 
-def _verdict(seen: Sequence[Seen], left: Sequence[Box]) -> Action:
+def _verdict(seen: Sequence[Seen], left: Sequence[Box], known: Sequence[str]) -> Action:
+    """What the checks came to; a secret that one of them names or prints is redacted, so that it arrives."""
     failed = [one for one in seen if not one.is_passed]
     if failed:
-        return SendBack("\n\n".join([f"{len(failed)} of {len(seen)} checks fail.", *map(_shown, failed)]))
-    passed = "\n".join(f"- `{one.box.check}` passes ({one.seconds:.1f} s)" for one in seen)
+        said = "\n\n".join([f"{len(failed)} of {len(seen)} checks fail.", *map(_shown, failed)])
+        return SendBack(secrets.redact(said, known))
+    lines = "\n".join(f"- `{one.box.check}` passes ({one.seconds:.1f} s)" for one in seen)
+    passed = secrets.redact(lines, known)
     if not seen:
         return Comment("No criterion of this task is a check; a reviewer has to look.", type="status_update")
     if left:
-        rest = "\n".join(f"- {box.text}" for box in left)
+        rest = secrets.redact("\n".join(f"- {box.text}" for box in left), known)
         return Comment(f"{passed}\n\nLeft for a reviewer:\n\n{rest}", type="status_update")
     return Approve(passed)
 

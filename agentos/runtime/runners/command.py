@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentos.errors import AgentOSError
-from agentos.runtime import files, reports
+from agentos.runtime import files, reports, secrets
 from agentos.runtime.failures import Failed, MissingTool, TimedOut
 from agentos.runtime.outbox import Action, Approve, Outbox, SendBack, Submit
 from agentos.runtime.reports import Report
@@ -41,7 +41,8 @@ def run(work: "Work") -> Outbox:
 
     In `command`, `{prompt}` is the prompt, `{prompt_file}` a file with it, `{report_file}` where the tool may
     write its JSON, `{model}` the agent's model; without the first two the prompt is on its standard input. In
-    a review its last line is the verdict. Raises MissingTool without a command, TimedOut and Failed.
+    a review its last line is the verdict. Raises MissingTool for a command that is not there, TimedOut and
+    Failed.
     """
     command = work.agent.agentos.command
     if not command:
@@ -56,6 +57,11 @@ def run(work: "Work") -> Outbox:
             with suppress(OSError):
                 file.unlink()
     work.meter.add(said.usage, model=work.agent.model or "")
+    if ended.is_missing:
+        raise MissingTool(
+            f"{command[0]} is not there in the sandbox; install it below /usr, or list its folder under "
+            "`workspace: mounts:` in board/config.yml and give its whole path in `command:`."
+        )
     if ended.code is None:
         raise TimedOut(f"{command[0]} was stopped after {ended.seconds:.0f} s.")
     if ended.code != 0 or said.is_error:
@@ -126,6 +132,8 @@ def _report(line: Line, output: str) -> Report:
 
 
 def _handed(work: "Work", said: str) -> Outbox:
+    """Its last words as they are, but for secrets: a tool may print what it was given."""
+    said = secrets.redact(said, work.log.known)
     return Outbox((_verdict(said) if work.is_review else Submit(said[-MOST_SAID:]),), work.meter.total)
 
 
