@@ -149,6 +149,20 @@ def test_a_renamed_file_that_keeps_its_number_takes_everything_along(family: Scr
     assert "Event: task.renamed TASK-001-sign-in" in family.git("log", "-1", "--format=%B")
 
 
+@pytest.mark.parametrize("name", ["TASK-001-sign-in", "sign in"])
+def test_a_renamed_file_that_cannot_be_read_yet_is_not_deleted(family: Scratch, name: str) -> None:
+    file = family.root / f"board/tasks/{name}.md"
+    text = family.read(LOGIN)
+    (family.root / LOGIN).rename(file)
+    file.write_text(text.replace("priority: 3", "priority: [3"))
+    family.act(lambda d: None)
+    assert "deleted" not in family.git("log", "-1", "--format=%s")
+    file.write_text(text.replace("priority: 3", "priority: 2"))
+    family.act(lambda d: None)
+    everything_follows(family, "TASK-001-sign-in")
+    assert family.store.board().task("1").priority == 2
+
+
 def test_a_renamed_file_that_lost_its_number_keeps_it(family: Scratch) -> None:
     (family.root / LOGIN).rename(family.root / "board/tasks/sign in.md")
     family.act(lambda d: None)
@@ -281,6 +295,14 @@ def test_a_settle_that_a_racing_commit_turned_back_stands_again(login: Scratch) 
     assert healed == login.git("rev-parse", "HEAD~2").strip()
     assert "it stands again" in notes[0]
     assert login.git("status", "--porcelain") == ""
+
+
+def test_what_a_person_had_settled_stands_again_in_their_name(login: Scratch) -> None:
+    login.act(lambda d: tasks.edit(d, "1", {"priority": 1}))
+    race(login)
+    login.act(lambda d: None)
+    said = login.git("log", "-1", "--format=%an <%ae>: %s")
+    assert said == "Ada Lovelace <ada@example.com>: TASK-001-add-a-login: priority 3 → 1 (again)\n"
 
 
 def test_a_created_task_that_a_racing_commit_removed_stands_again(login: Scratch) -> None:

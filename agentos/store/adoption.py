@@ -3,13 +3,13 @@
 import dataclasses
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path, PurePosixPath
 
 from agentos.model import ids, renames
 from agentos.model.board import Board, Problem, duplicates
 from agentos.model.records import Config
-from agentos.model.words import is_numbered, kind_of
+from agentos.model.words import is_numbered, kind_of, task_number
 from agentos.store import bases, codec, exchange, frontmatter, index, names, origins
 from agentos.store.cache import Snapshot
 from agentos.store.draft import Draft
@@ -43,9 +43,29 @@ def settled(
         if root := store.root(now):
             moving = moving | {edit.path for edit in edits if edit.row and _is_moving(root, edit, quiet)}
         if not moving or time.monotonic() > until or quiet > LONGEST_WAIT:
-            return [edit for edit in edits if edit.path not in moving]
+            held = moving.union(_half_renamed(edits, moving, found, objects))
+            return [edit for edit in edits if edit.path not in held]
         gone = missing
         time.sleep(QUIET)
+
+
+def _half_renamed(
+    edits: Sequence[HandEdit], moving: Set[str], found: Snapshot, objects: Objects
+) -> Iterator[str]:
+    """The tasks whose files are gone, and came under another name that can't be taken yet.
+
+    Taken alone, the going would be a deletion, and what names the task would not follow it.
+    """
+    gone = [edit.path for edit in edits if edit.row is None and kind_of(edit.path) == "task"]
+    for edit in edits if gone else ():
+        is_fresh = edit.data is not None and edit.path not in found.files and kind_of(edit.path) == "task"
+        if not is_fresh or (edit.path not in moving and edit.row and edit.row.fields is not None):
+            continue
+        number = task_number(PurePosixPath(edit.path).stem)
+        for path in gone:
+            is_same = number is not None and number == task_number(PurePosixPath(path).stem)
+            if is_same or names.is_again(edit.data or b"", objects.blob(found.files[path][0])):
+                yield path
 
 
 def _is_moving(root: Path, edit: HandEdit, quiet: float) -> bool:

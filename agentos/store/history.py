@@ -49,24 +49,26 @@ class Version(NamedTuple):
     message: str
     before: str | None
     after: str | None
+    name: str = ""
+    email: str = ""
 
     @property
     def actor(self) -> Actor | None:
         """Who did it, if it was AgentOS that wrote the commit."""
         found = re.search(r"^(Agent|Person): (\S+)$", self.message, re.MULTILINE)
-        return Actor(found[2], found[1] == "Agent") if found else None
+        return Actor(found[2], found[1] == "Agent", self.name, self.email) if found else None
 
 
 def versions(git: Git, start: str, path: str, limit: int) -> list[Version]:
     """The last versions of one file up to `start`, newest first; `path` is from the repository's top."""
-    shape = ("--raw", "--no-abbrev", "--no-renames", "--format=%x00%H%x00%ct%x00%B%x00")
+    shape = ("--raw", "--no-abbrev", "--no-renames", "--format=%x00%H%x00%ct%x00%an%x00%ae%x00%B%x00")
     out = git.run("log", f"-n{limit}", *shape, "--end-of-options", start, "--", path)
     parts = iter(out.decode(errors="replace").split("\0")[1:])
     found = []
-    for commit, seconds, message, raw in zip(parts, parts, parts, parts, strict=True):
+    for commit, seconds, name, email, message, raw in zip(*[parts] * 6, strict=True):
         if line := re.search(r"^:\d+ \d+ (\w+) (\w+) ", raw, re.MULTILINE):
             before, after = (None if set(oid) == {"0"} else oid for oid in line.groups())
-            found.append(Version(commit, int(seconds), message, before, after))
+            found.append(Version(commit, int(seconds), message, before, after, name, email))
     return found
 
 
