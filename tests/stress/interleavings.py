@@ -223,7 +223,14 @@ class World:
         if self.chance.random() < 0.1:
             self.counts["git merge"] += 1
             self._quiesce()
-            self.here.git("merge", "-q", "there/main")
+            try:
+                self.here.git("merge", "-q", "there/main")
+            except AssertionError as refused:
+                if "local changes" not in str(refused):
+                    raise
+                self.counts["git merge refused over a save"] += 1
+                self._quiesce()
+                self.here.git("merge", "-q", "there/main")
             return
         self.counts["merges"] += 1
         store = self.here.store
