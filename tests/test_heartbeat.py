@@ -405,6 +405,17 @@ def test_without_a_sandbox_a_tick_refuses_and_wakes_who_runs_nothing(
     assert not board.task("1").blocked
 
 
+def test_an_agent_whose_file_can_not_be_read_is_not_woken(team: Scratch, cli: Cli) -> None:
+    file = team.read("agents/technical.md")
+    team.write("agents/technical.md", file.replace("runner: command", "runner: command\n  max_calls: -1"))
+    assert tick(team).beats == () and team.store.refs().claims == {}
+    assert team.git("show", f"HEAD:board/tasks/{TASK}.md").count("status: assigned") == 1
+    named = cli("tick", "--agent", "technical")
+    assert named.code == 4 and "agents/technical.md can't be read" in named.err
+    team.write("agents/technical.md", file)
+    assert [beat.outcome for beat in tick(team).beats] == ["settled"]
+
+
 def test_runs_are_listed_shown_and_followed(team: Scratch, cli: Cli) -> None:
     nothing = cli("runs", "list")
     assert (nothing.code, nothing.out) == (0, "") and "No runs here yet" in nothing.err

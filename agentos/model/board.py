@@ -140,6 +140,8 @@ class Board:
     config: Config = value(default_factory=Config)
     problems: tuple[Problem, ...] = ()
     held: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
+    """The agents whose file has an edit that can't be read: here as they were committed, and not woken."""
     kept: Callable[[], Mapping[str, Brief]] = value(default=dict, repr=False, compare=False)
     """Gives the briefs that are known already, by blob."""
 

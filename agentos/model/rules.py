@@ -150,7 +150,7 @@ def runs_commands(agent: Agent) -> bool:
 
 def workers(board: Board) -> list[Agent]:
     """The agents that can take tasks, by name."""
-    agents = (board.agents[name] for name in sorted(board.agents))
+    agents = (board.agents[name] for name in sorted(board.agents) if name not in board.unread)
     return [agent for agent in agents if agent.agentos.runner != "rules" and not cannot_run(agent)]
 
 

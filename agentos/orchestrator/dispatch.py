@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from agentos.errors import Refused
+from agentos.errors import Invalid, Refused
 from agentos.model import rules
 from agentos.model.activity import Actor
 from agentos.model.board import Board
@@ -134,6 +134,8 @@ def _waking(board: Board, wakes: schedule.Wakes, now: datetime, options: Options
         return []
     if options.agent:
         agent = board.agent(options.agent)
+        if agent.name in board.unread:
+            raise Invalid(f"{agent.path} can't be read as it is now; agentos doctor says where.")
         why = rules.cannot_run(agent)
         if why:
             raise Refused(f"{agent.name} can't be woken: {why}.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Union
 
 from agentos.errors import AgentOSError, Invalid, NotFound
 from agentos.model import rules, times
-from agentos.model.activity import events, sentence
+from agentos.model.activity import events, sentence, short
 from agentos.model.board import Board
 from agentos.model.records import Agent
 from agentos.model.rules import Assignment
@@ -202,7 +202,7 @@ def _reconcile(store: Store, now: datetime, there: Remote | None) -> list[str]:
             if times.parse(claim.expires) <= now or liveness.is_dead(claim, here):
                 beat = reaping.reap(store, claim)
                 _rest(store, [beat])
-                notes.append(beat.text)
+                notes.append(f"{beat.agent} on {short(beat.task)}: {beat.text}")
     if Ledger(store.local).is_open():
         from agentos.runtime import reaping
 

@@ -201,7 +201,7 @@ class Meter:
 
 
 def _said(cap: Cap, spent: float, what: str) -> str:
+    wait = ", or wait for the next day" if cap.day else ""
     return (
-        f"The cap {cap} is reached: {amount(spent, cap.unit)} spent; {what}. "
-        "Raise it under `budget:`, or wait for the next day."
+        f"The cap {cap} is reached: {amount(spent, cap.unit)} spent; {what}. Raise it under `budget:`{wait}."
     )

@@ -30,7 +30,7 @@ def reap(store: Store, claim: Claim) -> Beat:
     task = board.tasks.get(claim.task)
     if agent is None or task is None or agent.agentos.runner in (None, SIMULATED):
         claims.drop_any(store, claim.task)
-        said = f"The claim of {claim.agent or 'nobody'} on {claim.task} had expired and was released."
+        said = "The claim had expired and was released."
         return Beat(claim.agent, claim.task, "lost", claim.run, text=said)
     work = Assignment(claim.agent, claim.task, task.status is Status.REVIEW)
     job = open_job(store, work, claim, board, {})

@@ -39,8 +39,8 @@ class Draft:
         now: datetime,
         waiting: Mapping[str, Problem],
     ) -> None:
-        stuck = {PurePosixPath(path).stem for path in waiting if kind_of(path) == "task"}
-        self._stuck = frozenset(stuck)
+        self._stuck = frozenset(PurePosixPath(path).stem for path in waiting if kind_of(path) == "task")
+        self._unread = frozenset(PurePosixPath(path).stem for path in waiting if kind_of(path) == "agent")
         self._found = found
         self._original: Mapping[str, File] = found.files
         self.before = require_format(self._assemble(refs.head, found.files))
@@ -77,9 +77,11 @@ class Draft:
         return sorted(path for path, file in self._files.items() if file[1])
 
     def _assemble(self, head: str | None, files: Mapping[str, File]) -> Board:
-        """The board of these files; tasks whose hand edit can't be read are held."""
+        """The board of these files; tasks whose hand edit can't be read are held, such agents not woken."""
         board = assemble(head, files, lambda: self._found.briefs)
-        return replace(board, held=board.held | self._stuck) if self._stuck else board
+        if not (self._stuck or self._unread):
+            return board
+        return replace(board, held=board.held | self._stuck, unread=self._unread)
 
     @property
     def heads(self) -> list[str]:
