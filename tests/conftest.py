@@ -1,8 +1,10 @@
 """Real repositories for the tests: made once, copied for each."""
 
+import asyncio
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -144,3 +146,9 @@ def invoke(
         code = int(leaving.code or 0)
     said = capsys.readouterr()
     return Outcome(code, said.out, said.err)
+
+
+def pytest_sessionfinish() -> None:
+    """Close the event loop that litellm opens when it is imported, and never closes."""
+    if "litellm" in sys.modules:
+        asyncio.get_event_loop().close()
