@@ -199,6 +199,7 @@ class Clone:
     def _check_out(self, made: Iterable[str], is_fresh: bool) -> None:
         if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
             self.path.unlink()
+        is_new = not self.path.exists()
         self.path.mkdir(exist_ok=True, mode=0o700)
         git = self.path / ".git"
         wipe(git)
@@ -209,7 +210,8 @@ class Clone:
         write_excludes(git, made)
         with self.git() as inside:
             inside.run("read-tree", "--reset", "-u", self.start.tree)
-            inside.run("clean", "-ffdqx" if is_fresh else "-ffdq", timeout=PATIENCE)
+            if not is_new:
+                inside.run("clean", "-ffdqx" if is_fresh else "-ffdq", timeout=PATIENCE)
             if self.start.tree != self.start.parent:
                 inside.run("read-tree", self.start.parent)
 
