@@ -143,14 +143,18 @@ def _hints(page: Page, record: Record) -> list[Remark]:
 
 def _unsettled(page: Page, record: Record) -> Iterator[Remark]:
     """What a merge left unsettled, with the command that settles it."""
+    fields = record.fields() if conflicts.FIELD in (record.model_extra or {}) else {}
+    clashes = conflicts.clashes(page.body)
+    if not fields and not clashes:
+        return
     name = record.id if record.kind == "task" else shlex.quote(record.path)
     command = f"agentos settle {name}"
-    for where, value in conflicts.unsettled(record.fields()):
+    for where, value in conflicts.unsettled(fields):
         line = frontmatter.line_of(page, [conflicts.FIELD, *where])
         key = ".".join(where)
         reason = f"a merge left {key} unsettled; the other side has {_shown(value)}"
         yield line, f"{reason}; {command} {shlex.quote(key)} --ours (or --theirs)", False
     above = page.body_line + 1
-    for clash in conflicts.clashes(page.body):
+    for clash in clashes:
         line = above + clash.fence
         yield line, f"a merge left the text unsettled; {command} {clash.name} --ours (or --theirs)", False

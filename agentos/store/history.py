@@ -29,16 +29,24 @@ def feed(
     trailers is described by what it changed.
     """
     under = list(paths) or [prefix + folder for folder in FOLDERS]
-    out = git.run(
-        "log", "-z", f"-n{limit}", f"--format={FIELDS}",
-        "--invert-grep", f"--grep=^Event: {activity.MERGED} ", "--end-of-options", *starts, "--", *under,
-    )  # fmt: skip
     found = []
-    for row in _rows(out):
+    for row in _worth_telling(git, starts, limit, under):
         said = told(row)
         events = said.events or tuple(_described(git, objects, prefix, said.commit, row[1].split()))
         found.append(replace(said, events=events))
     return found
+
+
+def _worth_telling(git: Git, starts: Sequence[str], limit: int, under: Sequence[str]) -> list[list[str]]:
+    """The last commits that did more than merge; git's own `--grep` reads all commits, filters or not."""
+    mark, count = f"\x1fEvent: {activity.MERGED} ", limit
+    while True:
+        shape = (f"-n{count}", f"--format={FIELDS}")
+        rows = list(_rows(git.run("log", "-z", *shape, "--end-of-options", *starts, "--", *under)))
+        kept = [row for row in rows if mark not in f"\x1f{row[-1]}"]
+        if len(kept) >= limit or len(rows) < count:
+            return kept[:limit]
+        count *= 2
 
 
 class Version(NamedTuple):
