@@ -102,7 +102,7 @@ def _demo(place: Path) -> Store:
     plan = planning.read(ROADMAP.read_text())
     transact(store, lambda d: planning.apply(d, plan, "roadmap.md"), person)
     for _ in range(23):
-        ticking.tick(store, ticking.Options(jobs=1, settle=0))
+        ticking.tick(store, ticking.Options(jobs=1))
     return store
 
 

@@ -221,5 +221,5 @@ def test_a_damaged_local_file_is_made_anew(scratch: Scratch, name: str) -> None:
         made = scratch.act(lambda d: tasks.add(d, "Another"), TECHNICAL).value
         file.write_bytes(data)
         assert made.id in scratch.store.board().tasks
-        assert tick(scratch.store, Options(settle=0.0)).notes == ()
+        assert tick(scratch.store, Options()).notes == ()
     assert scratch.git("status", "--porcelain") == ""

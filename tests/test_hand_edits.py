@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Scratch
+from conftest import Cli, Scratch
 
 from agentos.actions import messages, tasks
 from agentos.model import stale
@@ -358,6 +358,25 @@ def test_a_file_that_an_editor_has_open_for_writing_is_left_to_it(login: Scratch
     assert login.read(LOGIN).endswith("More.\n")
     assert login.store.board().task("1").priority == 1
     assert login.git("status", "--porcelain") == ""
+
+
+def test_a_tick_can_be_told_to_leave_fresh_edits_alone(login: Scratch, cli: Cli) -> None:
+    assert cli("tick", "--settle", "soon").code == 2
+    cli("agent", "pause", "technical")
+    files = {
+        LOGIN: ("priority: 3", "priority: 1"),
+        "WORKING.md": ("### REVIEW\n", "### REVIEW\n- Something new\n"),
+    }
+    for path, (old, new) in files.items():
+        login.write(path, login.read(path).replace(old, new))
+    cli("tick", "--settle", "1h")
+    assert "Something new" in login.read("WORKING.md")
+    assert login.store.board("HEAD").task("1").priority == 3
+    for path in files:
+        os.utime(login.root / path, (0, 0))
+    cli("tick", "--settle", "1h")
+    board = login.store.board("HEAD")
+    assert (board.task("1").priority, board.task("2").title) == (1, "Something new")
 
 
 def test_a_file_opened_for_writing_is_not_exchanged(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def equip(board: Scratch, name: str, **settings: Any) -> None:
 
 
 def tick(board: Scratch, **options: Any) -> Report:
-    return ticking.tick(board.store, Options(force=True, settle=0.0, **options))
+    return ticking.tick(board.store, Options(force=True, **options))
 
 
 def newest(board: Scratch) -> Run:
@@ -281,7 +281,9 @@ def test_a_run_in_a_process_of_its_own_sees_what_was_listed_and_no_key(team: Scr
 def test_a_killed_run_is_saved_and_continued_once(team: Scratch) -> None:
     slow = "test -f half.txt && exec sh -c 'echo whole > made.txt'; echo half > half.txt; sleep 60"
     equip(team, "technical", command=["sh", "-c", slow])
-    asked = json.dumps({"work": {"agent": "technical", "task": TASK, "is_review": False}, "env": {}})
+    asked = json.dumps(
+        {"work": {"agent": "technical", "task": TASK, "is_review": False}, "env": {}, "quiet": 0.0}
+    )
     team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
     with subprocess.Popen(APART, cwd=team.root, stdin=subprocess.PIPE, start_new_session=True) as run:
         assert run.stdin is not None

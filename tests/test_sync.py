@@ -278,7 +278,7 @@ def test_a_task_runs_once_even_where_the_board_is_old(one: Scratch, two: Scratch
     one.act(lambda d: tasks.add(d, "First", assignees=["technical"]))
     synced(one)
     synced(two)
-    assert [b.outcome for b in tick(one.store, Options(settle=0.0)).beats] == ["settled"]
+    assert [b.outcome for b in tick(one.store, Options()).beats] == ["settled"]
     assert one.store.refs().held == {}
     two.act(lambda d: tasks.move(d, "1", "in_progress"))
     done = beat(two.store, Assignment("technical", "TASK-001-first", False))
@@ -294,13 +294,13 @@ def test_a_settled_claim_stays_until_its_commit_is_published(one: Scratch, two: 
     one.write("app.py", "1\n")
     one.git("add", "app.py")
     one.git("commit", "-qm", "code")
-    assert [b.outcome for b in tick(one.store, Options(settle=0.0)).beats] == ["settled"]
+    assert [b.outcome for b in tick(one.store, Options()).beats] == ["settled"]
     assert list(one.store.refs().held) == ["TASK-001-first"] and one.store.refs().claims == {}
-    assert tick(two.store, Options(settle=0.0)).beats == ()
+    assert tick(two.store, Options()).beats == ()
     team.clock.forward(minutes=50)
     synced(one)
     team.clock.forward(minutes=30)
-    assert tick(two.store, Options(settle=0.0)).beats == ()
+    assert tick(two.store, Options()).beats == ()
     one.git("push", "-q", "origin", "main")
     assert synced(one).published == 0
     assert one.store.refs().held == {}
@@ -313,9 +313,9 @@ def test_a_dead_machines_claim_is_released(one: Scratch, two: Scratch, team: Tea
     one.act(lambda d: tasks.add(d, "First", assignees=["technical"]))
     synced(one)
     assert claims.take(one.store, claim(one), there(one))
-    assert tick(two.store, Options(settle=0.0)).beats == ()
+    assert tick(two.store, Options()).beats == ()
     team.clock.forward(minutes=66)
-    report = tick(two.store, Options(settle=0.0))
+    report = tick(two.store, Options())
     assert "of technical on here on TASK-001-first had expired" in report.notes[0]
     assert [b.outcome for b in report.beats] == ["settled"]
 

@@ -29,6 +29,7 @@ def main() -> None:
     work = Assignment(**asked["work"])
     try:
         store = Store.open(Path.cwd(), os.environ, lambda: datetime.now(UTC))
+        store = dataclasses.replace(store, quiet=asked["quiet"])
         done = heartbeat.beat(store, work, asked["env"], is_alone=True)
     except AgentOSError as error:
         done = Beat(work.agent, work.task, "failed", text=str(error))

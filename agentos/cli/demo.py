@@ -125,7 +125,7 @@ def _prepare(place: Path) -> Store:
 def _work_off(store: Store) -> int:
     """Tick until nothing is left to do; says where everything is after each."""
     for count in range(1, MOST_TICKS + 1):
-        report = ticking.tick(store, ticking.Options(jobs=10, settle=0))
+        report = ticking.tick(store, ticking.Options(jobs=10))
         columns = by_status(store.board())
         line = "  ".join(f"{status.name.lower()} {len(columns[status]):>2}" for status in Status)
         context.say(f"tick {count:>2}: {line}   {len(report.beats)} heartbeats")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import typer
 
 from agentos.cli import context, keys
-from agentos.errors import Conflict, Refused
+from agentos.errors import Conflict, Refused, Usage
+from agentos.model import times
 from agentos.model.activity import short
 from agentos.model.rules import Assignment
 from agentos.orchestrator import tick as ticking
@@ -33,6 +34,10 @@ def tick(
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Heartbeats side by side.")] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Whatever the schedule says.")] = False,
+    settle: Annotated[
+        str,
+        typer.Option(help="Commit hand edits left alone for so long: 30s, since an autosave is unfinished."),
+    ] = "0s",
     as_json: context.Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
@@ -47,7 +52,7 @@ def tick(
     options = Options(
         agent=agent, jobs=jobs, force=force, keys=found, variables=os.environ, apart=APART, access=access
     )
-    store = context.store()
+    store = dataclasses.replace(context.store(), quiet=_seconds(settle))
     if dry_run:
         steps, work = ticking.preview(store, options)
         _show_preview(steps, work, as_json)
@@ -64,6 +69,13 @@ def tick(
         _show(report)
     if report.refused:
         raise Refused(report.refused)
+
+
+def _seconds(text: str) -> float:
+    length = times.interval(text)
+    if length is None:
+        raise Usage(f"--settle is a length of time such as 30s or 2m, not {text!r}.")
+    return length.total_seconds()
 
 
 def _show_preview(steps: list[str], work: list[Assignment], as_json: bool) -> None:

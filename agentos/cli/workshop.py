@@ -68,7 +68,7 @@ def _equip(draft: Draft, name: str, model: str | None, **settings: Any) -> None:
 def work(store: Store) -> bool:
     """Tick until the task waits for a person, saying what happens; gives whether its checks have passed."""
     found, _ = keys.parted(os.environ)
-    options = ticking.Options(jobs=2, settle=0, force=True, keys=found, variables=os.environ, apart=APART)
+    options = ticking.Options(jobs=2, force=True, keys=found, variables=os.environ, apart=APART)
     for _ in range(MOST_TICKS):
         ticking.tick(store, options, lambda news: _say(store, news))
         task = store.board().task("1")

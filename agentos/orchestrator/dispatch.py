@@ -38,8 +38,6 @@ class Options:
     agent: str | None = None
     jobs: int = 4
     force: bool = False
-    settle: float = 0.02
-    """Seconds a hand edit must have been left alone to be committed."""
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     apart: tuple[str, ...] = ()
@@ -94,7 +92,7 @@ def give_out(
         def decide(draft: Draft) -> Given:
             return _orchestrate(draft, wakes, now, options, is_tried=is_tried)
 
-        return transact(store, decide, ORCHESTRATOR, quiet=options.settle)
+        return transact(store, decide, ORCHESTRATOR)
 
     try:
         return decided(options, is_tried=False), ""

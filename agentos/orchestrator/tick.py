@@ -70,7 +70,7 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
     judged = _judged(store, board, options)
     notes += judged
     if there is not None and options.is_waking and (beats or result.commit or judged):
-        last = sync.sync(store, there, ORCHESTRATOR, options.settle)
+        last = sync.sync(store, there, ORCHESTRATOR)
         notes += [note for note in last.notes if note not in notes]
     if result.commit or beats:
         notes += _tidy(store)
@@ -180,7 +180,7 @@ def _sync(store: Store, options: Options) -> tuple[Remote | None, bool, list[str
         there = remote.find(store)
         if there is None:
             return None, True, []
-        done = sync.sync(store, there, ORCHESTRATOR, options.settle)
+        done = sync.sync(store, there, ORCHESTRATOR)
     except (Invalid, NotFound) as error:
         return None, False, [str(error), _NOBODY]
     return there, done.is_current, [*done.notes, *([] if done.is_current else [_NOBODY])]

@@ -22,7 +22,7 @@ def beat(store: Store, work: Assignment, env: Mapping[str, str], argv: Sequence[
     The keys go through a pipe, so that neither the command line nor `/proc` shows them. The process is in a
     session of its own: who stops the tick does not stop the run, which settles for itself.
     """
-    asked = json.dumps({"work": asdict(work), "env": dict(env)}).encode()
+    asked = json.dumps({"work": asdict(work), "env": dict(env), "quiet": store.quiet}).encode()
     wall = (times.interval(limit) or timedelta(hours=1)) + GRACE
     assert store.git.work_tree is not None
     try:

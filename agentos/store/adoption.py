@@ -26,14 +26,12 @@ LONGEST_WAIT = 2.0
 """Seconds a transaction waits at most for files that keep changing; those still moving are left for later."""
 
 
-def settled(
-    store: Store, now: Refs, found: Snapshot, objects: Objects, quiet: float = QUIET
-) -> list[HandEdit]:
-    """The hand edits that have been left alone for `quiet` seconds, and that nobody is writing.
+def settled(store: Store, now: Refs, found: Snapshot, objects: Objects) -> list[HandEdit]:
+    """The hand edits that have been left alone for long enough (`Store.quiet`), and that nobody is writing.
 
     A file that is gone must be gone at two looks: an editor that saves by rename has none for an instant.
     """
-    quiet = max(quiet, QUIET)
+    quiet = max(store.quiet, QUIET)
     until = time.monotonic() + LONGEST_WAIT
     gone: set[str] | None = None
     while True:

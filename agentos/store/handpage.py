@@ -63,7 +63,9 @@ def find(store: Store, now: Refs, objects: Objects) -> HandPage | None:
     data = exchange.read(file) or b""
     if blob_id(data, objects.algorithm) == committed:
         return None
-    if time.time() - file.stat().st_mtime < QUIET:
+    if 0 <= time.time() - file.stat().st_mtime < max(store.quiet, QUIET):
+        if store.quiet > QUIET:
+            return None
         time.sleep(QUIET)
         if exchange.read(file) != data:
             return None

@@ -26,20 +26,20 @@ class Taken:
     changes: Sequence[Change] = ()
 
 
-def take(committer: Committer, now: Refs, found: Snapshot, quiet: float) -> Taken:
-    """Commit what was saved by hand and has been left alone for `quiet` seconds, in the person's name.
+def take(committer: Committer, now: Refs, found: Snapshot) -> Taken:
+    """Commit what was saved by hand and has been left alone for long enough, in the person's name.
 
     Before that, what a racing `git commit` turned back is set forward again.
     """
     store = committer.store
-    edits = adoption.settled(store, now, found, committer.objects, quiet)
+    edits = adoption.settled(store, now, found, committer.objects)
     again = adoption.saved_again(names.load(store.local, store.moment()), found, edits, committer.objects)
     waiting = adoption.waiting(found, edits, again)
     if not adoption.is_on(found):
         return Taken(now, waiting)
     if edits and _heal(committer, now, found, edits, waiting):
         now = store.refs()
-        edits = adoption.settled(store, now, found, committer.objects, quiet)
+        edits = adoption.settled(store, now, found, committer.objects)
     commit, changes = _adopt(committer, now, found, edits, waiting, again)
     return Taken(store.refs() if commit else now, waiting, changes)
 

@@ -26,13 +26,17 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True)
 class Store:
-    """Where one board lives: its repository, its branch, and its folder below the repository's top."""
+    """Where one board lives: its repository, its branch, and its folder below the repository's top.
+
+    `quiet` is for how many seconds a hand edit must have been left alone to be committed.
+    """
 
     git: Git
     prefix: str
     branch: str
     clock: Clock
     identity: Mapping[str, str] = field(default_factory=dict)
+    quiet: float = snapshot.QUIET
 
     @classmethod
     def open(cls, start: Path, env: Mapping[str, str], clock: Clock) -> "Store":

@@ -12,7 +12,7 @@ from agentos.errors import Conflict
 from agentos.model import times, working
 from agentos.model.activity import Actor, events, sentence
 from agentos.model.changes import Change
-from agentos.store import claims, joining, landing, refs, renaming, snapshot
+from agentos.store import claims, joining, landing, refs, renaming
 from agentos.store.draft import Draft
 from agentos.store.driver import ATTRIBUTES
 from agentos.store.objects import Objects
@@ -54,7 +54,7 @@ class Report:
         return self.state not in ("away", "blocked")
 
 
-def sync(store: Store, there: Remote, by: Actor, quiet: float = snapshot.QUIET) -> Report:
+def sync(store: Store, there: Remote, by: Actor) -> Report:
     """Adopt hand edits, take over what the remote has, publish what it has not; again if others are faster.
 
     What goes wrong with the remote, and what can't be taken or published, is said in the report. Raises
@@ -66,7 +66,7 @@ def sync(store: Store, there: Remote, by: Actor, quiet: float = snapshot.QUIET) 
         if count:
             time.sleep(random.uniform(0, min(PAUSE * 2**count, LONGEST)))
         try:
-            seen, changes, notes = take_in(store, there, by, quiet)
+            seen, changes, notes = take_in(store, there, by)
             taken += changes
             report = replace(report, taken=sentence(events(taken)), notes=(*report.notes, *notes))
             done = _publish(store, there, seen, report)
@@ -83,9 +83,7 @@ class Blocked(Conflict):
     """What the remote has can't be taken over; the message says why."""
 
 
-def take_in(
-    store: Store, there: Remote, by: Actor, quiet: float = snapshot.QUIET
-) -> tuple[Seen, list[Change], list[str]]:
+def take_in(store: Store, there: Remote, by: Actor) -> tuple[Seen, list[Change], list[str]]:
     """Take over what the remote has; gives what it was seen to have, what that changed, and notes.
 
     Raises Away, and Blocked where a path outside the records stands in the way.
@@ -96,7 +94,7 @@ def take_in(
     names = ((seen.head, f"{there.name}/{there.branch}"), (seen.beside, f"{there.name}/{BESIDE}"))
     for head, name in names if seen.heads else ((None, ""),):
         landed = _Landing(store, head, name)
-        result = transact(store, landed, by, quiet=quiet)
+        result = transact(store, landed, by)
         notes += [*result.notes, *result.value]
         changes += result.changes
     return seen, changes, notes

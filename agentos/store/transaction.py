@@ -52,15 +52,13 @@ def transact(
     trailers: Sequence[tuple[str, str]] = (),
     mark: str = "",
     verb: str = "",
-    quiet: float = snapshot.QUIET,
 ) -> Result[T]:
     """Run `decide` on the board as it is under the lock, and commit what it changed as `by`.
 
     Hand edits are adopted first, as a commit of the person's. `decide` may run more than once: when somebody
     moves the branch at the same moment it is asked again on the new head. `subject` replaces the line made
     from the changes, `mark` is added to it; `verb` says of every record what happened, where that is not what
-    its change looks like. `quiet` is for how many seconds a hand edit must have been left alone. Raises what
-    `decide` raises, and Conflict while git is busy.
+    its change looks like. Raises what `decide` raises, and Conflict while git is busy.
     """
     with board_lock(store.local / "lock") as handle, uncollected():
         until = time.monotonic() + LONGEST
@@ -72,7 +70,7 @@ def transact(
                 try:
                     with _undisturbed(store, count) as is_held:
                         words = Words(subject, mark, verb, tuple(trailers))
-                        return _attempt(Committer(store, objects, is_held), decide, by, words, quiet)
+                        return _attempt(Committer(store, objects, is_held), decide, by, words)
                 except refs.Moved:
                     objects.forget()
         finally:
@@ -94,7 +92,7 @@ def _undisturbed(store: Store, tries: int) -> Iterator[bool]:
         yield True
 
 
-def _attempt(committer: Committer, decide: Decide[T], by: Actor, words: Words, quiet: float) -> Result[T]:
+def _attempt(committer: Committer, decide: Decide[T], by: Actor, words: Words) -> Result[T]:
     """One try at a transaction, under the lock."""
     store, objects = committer.store, committer.objects
     now = store.refs()
@@ -102,7 +100,7 @@ def _attempt(committer: Committer, decide: Decide[T], by: Actor, words: Words, q
     if now.worktree is not None:
         worktree.require_quiet(store.git_at(now.worktree).git_dir)
     found = snapshot.read(store.git, objects, now.tree, store.prefix, store.local / "cache")
-    taken = handwork.take(committer, now, found, quiet)
+    taken = handwork.take(committer, now, found)
     draft = Draft(found, taken.now, objects, by, store.moment(), taken.waiting)
     value = decide(draft)
     commit, changes = committer.commit(draft, words, found)

@@ -29,7 +29,7 @@ MEASURED = 1_000
 BYTES, LOOSE_MB, SLOWER_TICK, SLOWER_LOG = 3_000, 100, 1.2, 5
 """The promises: bytes a heartbeat once packed, loose objects at any time, and ratios of CPU."""
 
-OPTIONS = ticking.Options(jobs=1, force=True, settle=0)
+OPTIONS = ticking.Options(jobs=1, force=True)
 
 
 def furnish(scratch: Scratch, count: int) -> None:

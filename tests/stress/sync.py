@@ -99,7 +99,7 @@ class Member:
 
     def tick(self) -> None:
         try:
-            report = tick(self.here.store, Options(jobs=2, settle=0.0))
+            report = tick(self.here.store, Options(jobs=2))
         except AgentOSError as error:
             self.run.require(False, f"{self.name}: a tick raised {error}")
             return
