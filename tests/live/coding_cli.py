@@ -96,7 +96,7 @@ def main() -> int:
         )  # fmt: skip
         here = board(Path(folder), command, server, [str(PLACE.resolve())])
         began = time.monotonic()
-        report = ticking.tick(here.store, ticking.Options(agent="technical", settle=0, jobs=1))
+        report = ticking.tick(here.store, ticking.Options(agent="technical", jobs=1))
         print(f"{time.monotonic() - began:.1f} s, {len(server.requests)} calls of the model")
         for beat in report.beats:
             print(f"{beat.outcome}: {beat.text}")
