@@ -215,7 +215,7 @@ def test_a_person_can_open_protected_paths(bench_or_off: Bench) -> None:
     ("path", "expected"),
     [
         ("src/app.py", False), ("BOARD/config.yml", True), ("Working.md", True), ("boards/x", False),
-        ("a/.GIT/config", True), (".gitlab-ci.yml", True), ("x/.github/y", True), ("agents", True),
+        ("a/.GIT/config", True), ("docs/CODEOWNERS", True), (".gitlab-ci.yml", True), ("x/.github/y", True), ("agents", True),
         ("agents.py", False), ("sub/board/x", False), (".CircleCI/config.yml", True), ("docs/x.md", False),
     ],
 )  # fmt: skip
@@ -264,6 +264,7 @@ FILES = {
     "a folder for a file": "rm docs/guide.md; mkdir -p docs/guide.md/board; touch docs/guide.md/x",
     "the board is a link": "rm -rf board; ln -s {root}/board board",
     "names": "mkdir -- -f; touch -- -f/--exec '$(touch {mark})' ':(top)x'",
+    "names git never takes": "mkdir -p git~1 .GIT/hooks '.git '; touch git~1/evil .GIT/hooks/evil '.git /evil'",
 }
 
 
@@ -287,7 +288,7 @@ def test_an_attack_on_the_clone_does_nothing_outside(
         handed = bench.collect(ws)
         assert b"+work\n" in workspace.diff(scratch.store, f"{handed.commit}~", handed.commit)
         here = {path.split("/")[-1] for path in bench.files(handed.commit)}
-        assert not here & {"board", "WORKING.md", ".gitattributes", "inner", "s", "config"}
+        assert not here & {"board", "WORKING.md", ".gitattributes", "inner", "s", "config", "evil"}
     again = bench.prepare()
     assert bench.sh(
         again, "rm -f ~/.gitconfig; git status --porcelain; cat work0.txt; git branch --show-current"

@@ -10,6 +10,7 @@ CI_FOLDERS = frozenset((".ci", ".circleci", ".buildkite", ".woodpecker", ".forge
 CI_FILES = frozenset((
     ".appveyor.yml", "appveyor.yml", ".cirrus.yml", ".drone.yml", ".travis.yml", ".woodpecker.yml",
     "azure-pipelines.yml", "bitbucket-pipelines.yml", "cloudbuild.yaml", "codemagic.yaml", "jenkinsfile",
+    "codeowners",
 ))  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def _is_within(path: str, place: str) -> bool:
 
 
 def is_policy(low: str) -> bool:
-    """Whether a path, in lower case, steers git or CI."""
+    """Whether a path, in lower case, steers git, CI or who has to review."""
     *folders, name = low.split("/")
     if any(part.startswith(".git") for part in (*folders, name)):
         return True

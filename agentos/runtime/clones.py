@@ -149,12 +149,19 @@ class Inside:
     sandbox: Sandbox
     cell: Cell
 
-    def run(self, *args: str, stdin: bytes = b"", limit: int = 1 << 20, timeout: float = TIME) -> bytes:
-        """What the command prints. Raises AgentOSError."""
+    def run(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        limit: int = 1 << 20,
+        timeout: float = TIME,
+        ok: Sequence[int] = (0,),
+    ) -> bytes:
+        """What the command prints. Raises AgentOSError where it ends with a code that is not `ok`."""
         ended = self.sandbox.run(
             ["git", *_PINNED, *args], self.cell, timeout=timeout, stdin=stdin, limit=limit
         )
-        if ended.code != 0:
+        if ended.code not in ok:
             lines = ended.output.decode(errors="replace").strip().splitlines()
             said = ended.stopped or (lines[-1] if lines else f"exit {ended.code}")
             raise AgentOSError(f"git {args[0]} in {self.cell.workspace}: {said}")

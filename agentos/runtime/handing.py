@@ -19,6 +19,9 @@ MOST_PACKED = 256 << 20
 """Bytes, compressed, of everything handed in at once."""
 
 MOST_NAMES = 1 << 20
+MOST_REFUSED = 20
+"""Files with impossible names that are told one by one."""
+
 MODULE = b"160000"
 
 
@@ -48,7 +51,7 @@ def look(store: Store, sandbox: Sandbox, path: Path, parent: str, box: Path, mad
     inside = clones.inside(sandbox, store, path, box, env)
     skipped = _passed_over(inside)
     spec = [b".", *(b":(exclude,literal)" + name for name in skipped)]
-    _add(inside, terminated(spec))
+    refused = _add(inside, terminated(spec))
     tree = inside.run("write-tree").decode(errors="replace").strip()
     if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", tree):
         raise AgentOSError(f"git write-tree in {path} said {tree[:80]!r}.")
@@ -57,17 +60,23 @@ def look(store: Store, sandbox: Sandbox, path: Path, parent: str, box: Path, mad
     inside.run("pack-objects", "-q", "--revs", str(box / "out"), stdin=wanted)
     why = f"a repository of its own, or larger than {LARGEST >> 20} MiB"
     words = tuple(f"{os.fsdecode(name)}: {why}" for name in skipped)
-    return Pack(tree, _read_pack(box), words)
+    return Pack(tree, _read_pack(box), (*words, *refused))
 
 
-def _add(inside: clones.Inside, spec: bytes) -> None:
-    """Every file that git follows or would; where the agent has closed some, they are opened first."""
+def _add(inside: clones.Inside, spec: bytes) -> tuple[str, ...]:
+    """Every file that git follows or would; where the agent has closed some, they are opened first.
+
+    A name that git never takes, such as `git~1`, leaves out that file alone; gives git's words about each.
+    """
     line = ("add", "-A", "--pathspec-from-file=-", "--pathspec-file-nul")
     try:
         inside.run(*line, stdin=spec)
     except AgentOSError:
         inside.sandbox.run(["chmod", "-R", "u+rwX", "."], inside.cell, timeout=clones.TIME)
-        inside.run(*line, stdin=spec)
+        said = inside.run(*line, "--ignore-errors", stdin=spec, ok=(0, 1)).decode(errors="replace")
+        found = [text for text in said.splitlines() if text.startswith("error: invalid path")]
+        return tuple(text.removeprefix("error: ") for text in found[:MOST_REFUSED])
+    return ()
 
 
 def terminated(lines: Iterable[bytes]) -> bytes:
