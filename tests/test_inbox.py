@@ -7,6 +7,7 @@ from conftest import Cli, Scratch
 
 from agentos.actions import messages, tasks
 from agentos.model.activity import Actor
+from agentos.store.transaction import transact
 
 TECHNICAL = Actor("technical", is_agent=True)
 
@@ -97,4 +98,13 @@ def test_what_was_refused_on_the_page_is_in_the_persons_inbox(scratch: Scratch, 
     assert "TASK-099 is no task" in kinds(cli)[0][2]
     assert cli("render").out == scratch.read("WORKING.md")
     assert scratch.git("status", "--porcelain") == ""
+    assert cli("inbox", "read").code == 0 and kinds(cli) == []
+
+
+def test_a_budget_that_is_nearly_used_is_in_every_persons_inbox(scratch: Scratch, cli: Cli) -> None:
+    marks = [("Run-Task", "TASK-001-one"), ("Event", "budget.near technical")]
+    marks.append(("Budget", "usd_per_day of technical ($0.50)"))
+    transact(scratch.store, lambda d: tasks.add(d, "One"), TECHNICAL, trailers=marks)
+    assert kinds(cli) == [("budget", "technical", "80 % is used: usd_per_day of technical ($0.50)")]
+    assert kinds(cli, "qa") == []
     assert cli("inbox", "read").code == 0 and kinds(cli) == []

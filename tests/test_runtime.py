@@ -105,6 +105,7 @@ REFUSED: list[tuple[o.Action, str]] = [
     (o.Comment("Hello.", task="TASK-999-none"), "nothing to do with your task"),
     (o.Comment("My key is AKIA" + "ABCDEFGHIJKLMNOP."), "a secret (AWS access key)"),
     (o.Remember("AKIA" + "ABCDEFGHIJKLMNOP", "key"), "a secret"),
+    (o.WriteDocument("docs/Templates/task.md", "T", "x"), "templates are a person's"),
     (o.WriteDocument("docs/team.md", "Mine now", "All of it."), "docs/team.md is ada"),
     (o.WriteDocument("docs/templates/x.md", "T", "T"), "templates are a person's"),
     (o.WriteDocument("docs/../agents/technical.md", "T", "T"), "can't be a document"),

@@ -26,7 +26,7 @@ def inbox(
     at: context.At = None,
     as_json: context.Json = False,
 ) -> None:
-    """Show what somebody should know: mentions, questions, answers, work, reviews, refused edits.
+    """Show what somebody should know: mentions, questions, answers, work, reviews, budgets, refused edits.
 
     `agentos inbox read` marks everything as read, `agentos inbox read ID` one notice.
 

@@ -19,6 +19,9 @@ from agentos.model.words import Resolution, Status
 
 UNDID = "undid a change to"
 
+NEAR = "budget.near"
+"""The event of a run that came near a cap of its budget."""
+
 VERBS = {
     "task.created": "created",
     "task.deleted": "deleted",
@@ -41,7 +44,7 @@ VERBS = {
     "agent.undone": UNDID,
     "document.undone": UNDID,
     "config.undone": UNDID,
-    "budget.near": "reached 80 % of the budget of",
+    NEAR: "reached 80 % of the budget of",
     "message.comment": "commented on",
     "message.status_update": "reported on",
     "message.question": "asked about",
@@ -55,6 +58,9 @@ MERGED = "board.merged"
 
 REFUSED = "Refused"
 """The trailer that says why an edit of WORKING.md was put back."""
+
+BUDGET = "Budget"
+"""The trailer that names a cap of which a run has used 80 %."""
 
 MOST_EVENTS = 50
 """Events that one commit names in trailers; more of them are read from what it changed."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agentos.model import rules, times
-from agentos.model.activity import REFUSED, Activity
+from agentos.model.activity import BUDGET, NEAR, REFUSED, Activity
 from agentos.model.board import Board
 from agentos.model.records import Inbox, Message, Task
 from agentos.model.words import Status
@@ -34,6 +34,7 @@ def notices(
     `activities` are the last ones, newest first; `refused` those in which edits of WORKING.md were refused.
     """
     found = [*_messages(board, reader), *_tasks(board, activities, reader)]
+    found += [] if reader in board.agents else _budgets(activities)
     own = [notice for notice in found if notice.who != reader]
     return sorted([*_refused(refused, reader), *own], key=lambda notice: notice.time, reverse=True)
 
@@ -101,6 +102,16 @@ def _of(task: Task, kind: str, activities: Sequence[Activity], names: tuple[str,
             name = f"{kind}-{task.id}-{activity.commit[:9]}"
             return Notice(times.stamp(activity.time), name, kind, activity.who, task.id, text, task.path)
     return Notice(task.created or "", f"{kind}-{task.id}", kind, "", task.id, text, task.path)
+
+
+def _budgets(activities: Sequence[Activity]) -> Iterator[Notice]:
+    """The runs that came near a cap: for every person, since any of them may raise it or stop."""
+    for activity in activities:
+        near = [value for key, value in activity.trailers if key == BUDGET]
+        if near and any(event.name == NEAR for event in activity.events):
+            name, text = f"budget-{activity.commit[:9]}", f"80 % is used: {', '.join(near)}"
+            task = activity.trailer("Run-Task") or ""
+            yield Notice(times.stamp(activity.time), name, "budget", activity.who, task, text)
 
 
 def _refused(activities: Sequence[Activity], reader: str) -> Iterator[Notice]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from agentos.actions import messages, tasks
 from agentos.errors import AgentOSError, Conflict
 from agentos.model import times
-from agentos.model.activity import events, sentence
+from agentos.model.activity import BUDGET, NEAR, events, sentence
 from agentos.runtime import attempts, secrets, workspace
 from agentos.runtime import outbox as o
 from agentos.runtime import settle as settling
@@ -180,7 +180,7 @@ def _marks(job: Job) -> Trailers:
     """For each cap of which this run has passed the mark: who can still do something about it reads it."""
     found: Trailers = []
     for cap in job.meter.near():
-        found += [("Event", f"budget.near {cap.agent or 'board'}"), ("Budget", str(cap))]
+        found += [("Event", f"{NEAR} {cap.agent or 'board'}"), (BUDGET, str(cap))]
     return found
 
 

@@ -57,7 +57,7 @@ def why_not(
 
 
 def _why_not_write(board: Board, task: Task, agent: Agent, path: str) -> str | None:
-    if path.startswith(TEMPLATES):
+    if path.casefold().startswith(TEMPLATES):
         return "templates are a person's"
     document = board.documents.get(path)
     if document is not None and document.created_by != agent.name and document.task != task.id:

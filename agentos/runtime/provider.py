@@ -266,7 +266,11 @@ def _headers(error: Any) -> dict[str, str]:
 def _first_line(error: Any) -> str:
     """What a provider said, short; the names of litellm's classes in front of it tell nobody anything."""
     said = sound(str(error)).strip().splitlines() or [""]
-    return re.sub(r"^(?:(?:litellm\.)?\w*(?:Error|Exception)(?::| -)\s*)+", "", said[0])[:300].rstrip(".")
+    return (
+        re.sub(r"^(?:(?:litellm\.)?\w*(?:Error|Exception)(?::| -)\s*)+", "", said[0])
+        .partition(" Original exception")[0][:300]
+        .rstrip(".")
+    )
 
 
 def _argument(variable: str) -> str:
