@@ -199,6 +199,17 @@ def test_a_check_that_prints_a_secret_still_sends_back(team: Scratch) -> None:
     assert "[redacted]" in team.git("log", "-1", "-p", "--", "board/messages")
 
 
+def test_a_check_whose_program_is_missing_says_so(team: Scratch) -> None:
+    task = f"board/tasks/{TASK}.md"
+    team.write(task, team.read(task).replace("test -f made.txt", "no-such-program -v"))
+    tick(team)
+    equip(team, "qa", paused=False, runner="checks")
+    tick(team, agent="qa")
+    said = team.git("log", "-1", "-p", "--", "board/messages")
+    assert "There is no program" in said or "there is no such program" in said, "in the sandbox, or without"
+    assert "bwrap" not in said
+
+
 def test_nothing_to_show_is_a_failed_try_and_three_of_them_ask_a_person(team: Scratch) -> None:
     equip(team, "technical", command=["true"])
     for number in range(3):

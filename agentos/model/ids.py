@@ -51,6 +51,6 @@ def resolve(ref: str, names: Iterable[str], noun: str = "task") -> str:
     if len(hits) == 1:
         return hits[0]
     if not hits:
-        raise NotFound(f"No {noun} {ref!r}; `agentos {noun} list` shows what there is.")
+        raise NotFound(f"No {noun.removesuffix('s')} {ref!r}; `agentos {noun} list` shows what there is.")
     some = ", ".join(sorted(hits)[:5]) + (" …" if len(hits) > 5 else "")
     raise Usage(f"{ref!r} means more than one {noun}: {some}. Type more of the name.")

@@ -83,6 +83,8 @@ def _check(work: "Work", box: Box) -> Seen:
         return Seen(box, None, str(missing), 0.0)
     work.log.write("check", command=box.check, code=ended.code, seconds=round(ended.seconds, 2))
     output = ended.output.decode(errors="replace")
+    if ended.is_missing:
+        output = f"There is no program {argv[0]!r} in the sandbox."
     return Seen(box, ended.code, output or ("it was stopped" if ended.code is None else ""), ended.seconds)
 
 
