@@ -115,7 +115,10 @@ class World:
         if self.chance.random() < 0.3:
             act()
         else:
-            self.moments.planned[self.chance.randrange(1, CALLS)] = act
+            call = self.chance.randrange(1, CALLS)
+            while call in self.moments.planned:
+                call += 1
+            self.moments.planned[call] = act
 
     # Who does what --------------------------------------------------------------------------------------
 
