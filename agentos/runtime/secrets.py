@@ -34,7 +34,7 @@ _FORMATS: dict[str, str] = {
     "Stripe key": r"\b[sr]k_live_[A-Za-z0-9]{16,}",
     # huggingface.co/docs/hub/security-tokens
     "Hugging Face token": r"\bhf_[A-Za-z0-9]{30,}\b",
-    # docs.npmjs.com, "About access tokens"; pypi.org/help
+    # npm docs, "About access tokens"; PyPI help, "API tokens"
     "npm token": r"\bnpm_[A-Za-z0-9]{36}\b",
     "PyPI token": r"\bpypi-AgE[A-Za-z0-9_-]{50,}",
     # docs.sendgrid.com; www.twilio.com/docs
