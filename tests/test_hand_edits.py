@@ -248,6 +248,14 @@ def test_after_a_day_the_old_name_is_forgotten(scratch: Scratch) -> None:
     assert len(scratch.store.board().tasks) == 2
 
 
+def test_what_a_killed_process_left_of_the_names_is_taken_away(login: Scratch) -> None:
+    left = login.store.local / "base" / "names.new"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"{")
+    login.act(lambda d: None)
+    assert not left.exists()
+
+
 def test_an_editor_that_still_has_an_archived_file_open_edits_it_there(login: Scratch) -> None:
     login.act(lambda d: tasks.move(d, "1", "done"))
     opened = login.read(LOGIN)

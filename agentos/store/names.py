@@ -30,7 +30,11 @@ class Gone(NamedTuple):
 
 
 def load(folder: Path, now: datetime) -> dict[str, Gone]:
-    """What is still remembered, by old path; nothing where it can't be read."""
+    """What is still remembered, by old path; nothing where it can't be read.
+
+    The caller holds the board's lock: what a killed process left half written is taken away.
+    """
+    (folder / "base" / "names.new").unlink(missing_ok=True)
     try:
         data = json.loads((folder / "base" / "names.json").read_bytes())
         found = {str(old): Gone(*map(str, gone)) for old, gone in data.items()}
