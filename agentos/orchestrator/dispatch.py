@@ -3,15 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agentos.errors import Invalid, Refused
 from agentos.model import rules
-from agentos.model.activity import Actor
+from agentos.model.activity import Actor, short
 from agentos.model.board import Board
+from agentos.model.records import Task
 from agentos.model.rules import Assignment
+from agentos.model.words import Status
 from agentos.orchestrator import schedule
 from agentos.orchestrator.schedule import Wake
+from agentos.store import branches
 from agentos.store.draft import Draft
 from agentos.store.refs import Refs
 from agentos.store.repository import Store
@@ -59,12 +62,18 @@ def preview(store: Store, options: Options) -> tuple[list[str], list[Assignment]
     for task in rules.orchestrate(board, now, waking):
         who = ", ".join(task.assignees)
         steps.append(f"{task.id}: {board.tasks[task.id].status} → {task.status} ({who})")
-    return steps, _plan(board, waking, now, _taken(store.refs(), wakes, now))
+    taken = _taken(store.refs(), wakes, now) | _kept(board, branches.checked_out(store.git))
+    return steps, _plan(board, waking, now, taken)
 
 
 def _taken(held: Refs, wakes: schedule.Wakes, now: datetime) -> set[str]:
     """The tasks that nobody is to be woken for: somebody has them, here or elsewhere, or they rest."""
     return {*held.claims, *held.theirs, *_resting(wakes, now)}
+
+
+def _kept(board: Board, away: Iterable[str]) -> set[str]:
+    """Of the tasks that somebody has checked out, those that are left to them."""
+    return {name for name in away if name in board.tasks and _waits_for_branch(board.tasks[name])}
 
 
 def _resting(wakes: schedule.Wakes, now: datetime) -> set[str]:
@@ -73,34 +82,66 @@ def _resting(wakes: schedule.Wakes, now: datetime) -> set[str]:
 
 
 class _Unconfined(Exception):
-    """These agents would be given something to run, and nobody has tried the sandbox yet."""
+    """These agents would be given something to run, and nobody has tried the sandbox yet, nor looked who has
+    a task's branch checked out."""
 
     def __init__(self, names: Iterable[str], setting: str) -> None:
         self.names = frozenset(names)
         self.setting = setting
 
 
-def give_out(
-    store: Store, wakes: schedule.Wakes, now: datetime, options: Options
-) -> tuple[Result[Given], str]:
-    """The commit of the tick's own step, and whom it left asleep for want of a sandbox, in words.
+class GivenOut(NamedTuple):
+    """The commit of the tick's own step, and whom it left asleep.
 
-    The sandbox is tried outside of the lock, and only where somebody who runs commands has something to do.
+    `refused` says for whom there is no sandbox; `kept` has the tasks that somebody has checked out, each with
+    the agent that will go on with it and the folder.
     """
 
-    def decided(options: Options, *, is_tried: bool) -> Result[Given]:
+    result: Result[Given]
+    refused: str = ""
+    kept: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        return [
+            f"{agent} does not go on with {short(task)} while agentos/{task} is checked out in {place}; "
+            "it will once another branch is there."
+            for task, agent, place in self.kept
+        ]
+
+
+def give_out(store: Store, wakes: schedule.Wakes, now: datetime, options: Options) -> GivenOut:
+    """Give out ready work, and start that of the agents about to wake.
+
+    The sandbox is tried, and branches are looked at, outside of the lock, and only where somebody who runs
+    commands has something to do.
+    """
+
+    def decided(options: Options, away: Mapping[str, str] | None) -> Result[Given]:
         def decide(draft: Draft) -> Given:
-            return _orchestrate(draft, wakes, now, options, is_tried=is_tried)
+            return _orchestrate(draft, wakes, now, options, away)
 
         return transact(store, decide, ORCHESTRATOR)
 
     try:
-        return decided(options, is_tried=False), ""
+        return GivenOut(decided(options, None))
     except _Unconfined as found:
         untried = found
     refused = _refused(untried)
     busy = options.busy | untried.names if refused else options.busy
-    return decided(replace(options, busy=busy), is_tried=True), refused
+    away = branches.checked_out(store.git)
+    result = decided(replace(options, busy=busy), away)
+    kept = [
+        (task.id, task.assignees[0], away[task.id])
+        for task in result.value[0].open_tasks
+        if task.id in away and _waits_for_branch(task) and untried.names.intersection(task.assignees[:1])
+    ]
+    return GivenOut(result, refused, tuple(kept))
+
+
+def _waits_for_branch(task: Task) -> bool:
+    """Whether work on a task waits while its branch is checked out; looking at it in review does not."""
+    return not task.blocked and task.status is not Status.REVIEW
 
 
 def _refused(untried: _Unconfined) -> str:
@@ -115,13 +156,16 @@ def _refused(untried: _Unconfined) -> str:
 
 
 def _orchestrate(
-    draft: Draft, wakes: schedule.Wakes, now: datetime, options: Options, *, is_tried: bool
+    draft: Draft, wakes: schedule.Wakes, now: datetime, options: Options, away: Mapping[str, str] | None
 ) -> Given:
+    """`away` are the tasks that somebody has checked out, with the folder; None where nobody has looked."""
     waking = _waking(draft.board, wakes, now, options)
     for task in rules.orchestrate(draft.board, now, waking):
-        draft.put(task)
-    work = _plan(draft.board, waking, now, _taken(draft.refs, wakes, now))
-    if not is_tried and any(rules.runs_commands(draft.board.agents[item.agent]) for item in work):
+        if task.id not in (away or ()):
+            draft.put(task)
+    taken = _taken(draft.refs, wakes, now) | _kept(draft.board, away or ())
+    work = _plan(draft.board, waking, now, taken)
+    if away is None and any(rules.runs_commands(draft.board.agents[item.agent]) for item in work):
         names = [name for name in waking if rules.runs_commands(draft.board.agents[name])]
         raise _Unconfined(names, draft.board.config.sandbox)
     return draft.board, work
@@ -164,4 +208,14 @@ def woken(wakes: schedule.Wakes, board: Board, work: Sequence[Assignment], now: 
         seen.add(f"{item.task}:{board.tasks[item.task].status}")
         rests = {task: until for task, until in (last.rests if last else {}).items() if until > now}
         after[item.agent] = Wake(now, frozenset(seen), rests)
+    return after
+
+
+def held_up(wakes: schedule.Wakes, kept: Iterable[tuple[str, str, str]], now: datetime) -> dict[str, Wake]:
+    """The wakes with these tasks due at once, so that no schedule holds them up when their branch is free."""
+    after = dict(wakes)
+    for task, agent, _ in kept:
+        last = after.get(agent) or Wake(now)
+        if task not in last.rests:
+            after[agent] = replace(last, rests={**last.rests, task: now})
     return after

@@ -59,10 +59,12 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         options = replace(options, is_waking=is_current)
         notes += _reconcile(store, now, there if options.is_waking else None)
         wakes = schedule.load(store.local)
-        result, refused = dispatch.give_out(store, wakes, now, options)
+        given = dispatch.give_out(store, wakes, now, options)
+        result, notes = given.result, [*notes, *given.notes]
         board, work = result.value
-        if work:
-            schedule.save(store.local, dispatch.woken(wakes, board, work, now))
+        after = dispatch.held_up(dispatch.woken(wakes, board, work, now), given.kept, now)
+        if after != wakes:
+            schedule.save(store.local, after)
     dispatched = sentence(events(result.changes))
     if dispatched:
         on_beat(dispatched)
@@ -80,7 +82,7 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         beats=tuple(beats),
         stuck=tuple(stuck(board)),
         notes=(*notes, *result.notes),
-        refused=refused,
+        refused=given.refused,
     )
 
 

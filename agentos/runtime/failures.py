@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from agentos.errors import AgentOSError, Refused
+from agentos.errors import AgentOSError, Conflict, Refused
 
 
 class Failed(AgentOSError):
@@ -80,3 +80,10 @@ class Cancelled(Failed):
     """Somebody took the task away while the run was at it."""
 
     kind = "cancel"
+
+
+class CheckedOut(Cancelled, Conflict):
+    """Somebody has the task's branch checked out, and works on it themselves."""
+
+    exit_code = Conflict.exit_code
+    http_status = Conflict.http_status

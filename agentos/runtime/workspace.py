@@ -14,8 +14,9 @@ from agentos.model.records import Agent, Task
 from agentos.model.words import Status
 from agentos.runtime import clones, handing, provision, quarantine
 from agentos.runtime.clones import Start
+from agentos.runtime.failures import CheckedOut
 from agentos.runtime.sandbox import Sandbox, find
-from agentos.store import patch, refs
+from agentos.store import branches, patch, refs
 from agentos.store.refs import Move
 from agentos.store.repository import Store
 
@@ -60,12 +61,12 @@ def prepare(store: Store, task: Task, agent: Agent, sandbox: Sandbox) -> Workspa
     """The task's clone on its branch, with salvaged work in it and set up.
 
     For a review nothing is left of earlier runs but what is on the branch, so that no check meets a tool that
-    the author has changed. Raises Conflict while the branch is checked out, AgentOSError for a set-up that
-    failed, Invalid for a task's name or a mount that can't be.
+    the author has changed. Raises CheckedOut while the branch is, but not for a review, AgentOSError for a
+    set-up that failed, Invalid for a task's name or a mount that can't be.
     """
     refs.claim_ref(task.id)
     settings = store.board().config.workspace
-    start = _start(store, task.id)
+    start = _start(store, task.id, is_review=task.status is Status.REVIEW)
     path, home = store.local / "workspaces" / task.id, store.local / "homes" / agent.name
     for folder in (path.parent, home):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -84,13 +85,13 @@ def prepare(store: Store, task: Task, agent: Agent, sandbox: Sandbox) -> Workspa
     return Workspace(task.id, path, home, *place, sandbox=sandbox.name)
 
 
-def _start(store: Store, task: str) -> Start:
+def _start(store: Store, task: str, *, is_review: bool) -> Start:
     """Where the task's next run begins: on its branch or the board's, and with what was salvaged."""
     branch = branch_of(task)
     head = store.refs().head
     if head is None:
         raise Invalid(f"{store.branch} has no commit yet, so there is nothing to work on.")
-    tip = _tip(store, branch)
+    tip = branches.tip(store.git, task) or "" if is_review else _tip(store, branch)
     base = parent = head
     if tip and not _is_ancestor(store, tip, head):
         found = store.git.run("merge-base", tip, head, ok=(0, 1)).decode().split()
@@ -107,11 +108,11 @@ def _start(store: Store, task: str) -> Start:
 
 
 def _tip(store: Store, branch: str) -> str:
-    """Where the branch stands, or nothing. Raises Conflict while somebody has it checked out."""
+    """Where the branch stands, or nothing. Raises CheckedOut while somebody has it."""
     line = store.git.text("for-each-ref", "--format=%(objectname) %(worktreepath)", f"refs/heads/{branch}")
     tip, _, place = line.partition(" ")
-    if place:
-        raise Conflict(f"{branch} is checked out in {place}; switch to another branch there first.")
+    if place and Path(place).is_dir():
+        raise CheckedOut(f"{branch} is checked out in {place}; switch to another branch there first.")
     return tip
 
 

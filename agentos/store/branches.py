@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from agentos.store.git import Git
 from agentos.store.refs import TASK_BRANCHES
@@ -43,6 +44,13 @@ def unmerged(git: Git, head: str) -> list[str]:
     """The tasks whose branch has something that a commit does not have."""
     line = ("for-each-ref", "--format=%(refname)", f"--no-merged={head}", "--end-of-options")
     return [ref.removeprefix(TASK_BRANCHES) for ref in git.text(*line, TASK_BRANCHES).splitlines()]
+
+
+def checked_out(git: Git) -> dict[str, str]:
+    """The tasks whose branch somebody has checked out, and where; a folder that is gone does not count."""
+    line = ("for-each-ref", "--format=%(refname)%00%(worktreepath)", "--end-of-options", TASK_BRANCHES)
+    found = (each.split("\0") for each in git.text(*line).splitlines())
+    return {ref.removeprefix(TASK_BRANCHES): place for ref, place in found if place and Path(place).is_dir()}
 
 
 def tip(git: Git, task: str) -> str | None:
