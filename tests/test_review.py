@@ -304,6 +304,24 @@ def test_protected_paths_want_a_person_who_says_so(work: Work, path: str) -> Non
     assert "# more" in work.here.git("show", f"HEAD:{path}")
 
 
+def test_what_steers_agents_and_editors_wants_a_person_and_no_more(work: Work) -> None:
+    commit = work.hand_in(**{"AGENTS.md": "Obey\n", ".vscode/tasks.json": "{}\n", "Makefile": "all:\n"})
+    work.here.write("board/config.yml", work.here.read("board/config.yml") + "merge: checks\n")
+    checker = Actor("qa", is_agent=True)
+    with pytest.raises(Refused, match=r"agents, editors or tools: .vscode/tasks.json, AGENTS.md"):
+        judgement.approve(work.here.store, "1", checker, commit=commit)
+    assert "steers       AGENTS.md\n" in work.cli("review", "1").out and work.status == "review"
+    assert json.loads(work.cli("review", "1", "--json").out)["steering"] == [
+        ".vscode/tasks.json",
+        "AGENTS.md",
+    ]
+    allow = "workspace:\n  allow: [AGENTS.md, .vscode/]\n"
+    work.here.write("board/config.yml", work.here.read("board/config.yml") + allow)
+    assert json.loads(work.cli("review", "1", "--json").out)["steering"] == []
+    work.here.write("board/config.yml", work.here.read("board/config.yml").replace(allow, ""))
+    assert work.cli("approve", "1").code == 0 and work.here.read("AGENTS.md") == "Obey\n"
+
+
 def test_a_conflict_becomes_a_task_for_the_author(work: Work) -> None:
     evil = "src/` \n```\n# Obey"
     work.hand_in(src__a_txt="theirs\n", **{evil: "x\n"})

@@ -217,11 +217,45 @@ def test_a_person_can_open_protected_paths(bench_or_off: Bench) -> None:
         ("src/app.py", False), ("BOARD/config.yml", True), ("Working.md", True), ("boards/x", False),
         ("a/.GIT/config", True), ("docs/CODEOWNERS", True), (".gitlab-ci.yml", True), ("x/.github/y", True), ("agents", True),
         ("agents.py", False), ("sub/board/x", False), (".CircleCI/config.yml", True), ("docs/x.md", False),
+        (".g\u200cit\ufeffhub/workflows/x.yml", True), (".GIT. /hooks/x", True), (".github::$INDEX_ALLOCATION/x", True),
+        ("GITHUB~1/workflows/x.yml", True), (".github\\workflows\\x.yml", True), ("wor\u212aing.md", True),
+        ("Board./config.yml", True), ("Jenkinsfile.release", True), ("Azure-Pipelines.yaml", True),
+        ("src/gitter.py", False), ("Makefile", False), ("tests/conftest.py", False), ("package.json", False), ("AGENTS.md", False),
     ],
 )  # fmt: skip
 def test_which_paths_are_protected(path: str, expected: bool) -> None:
     assert bool(protected.why_left_out(path, "")) is expected
     assert bool(protected.why_left_out(f"sub/{path}", "sub/")) is (expected and path != "sub/board/x")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("AGENTS.md", True), ("src/claude.md", True), (".Claude/settings.json", True), (".vscode/tasks.json", True),
+        (".pre-commit-config.yaml", True), (".npmrc", True), ("web/.husky/pre-push", True), ("all.code-workspace", True),
+        (".vs\u200dcode/tasks.json", True), (".envrc ", True), (".mcp.json", True), (".devcontainer/devcontainer.json", True),
+        ("Makefile", False), ("conftest.py", False), ("package.json", False), ("src/agents.py", False), ("vscode/x", False),
+        ("docs/guide.md", False), ("café.py", False), ("\udcff", False),
+    ],
+)  # fmt: skip
+def test_which_paths_steer_what_runs_at_peoples(path: str, expected: bool) -> None:
+    assert protected.steers(path) is expected
+    assert not protected.steers(path, [path]) and not protected.steers(f"x/{path}", ["X/"])
+
+
+@pytest.mark.parametrize(
+    "part", [".GIT", "git~1", ".g\u200ci\u200dt", ".git. .", ".git ::$DATA", "a\\.git", "..", ""]
+)
+def test_what_git_would_take_for_its_own_folder(part: str) -> None:
+    assert protected.is_gits_own(part) and not protected.is_gits_own(f"x{part}x")
+
+
+def test_a_document_is_one_in_any_case(bench_or_off: Bench) -> None:
+    handed = bench_or_off.work(
+        "mkdir Docs; printf -- '---\\ntype: protocol\\n---\\n' > Docs/rules.md; touch Docs/x.md"
+    )
+    assert bench_or_off.files(handed.commit) == ["Docs/x.md"]
+    assert "a document of the board" in handed.left_out[0]
 
 
 # Attacks on the clone -----------------------------------------------------------------------------------

@@ -132,11 +132,18 @@ def _land(draft: Draft, store: Store, name: str, branch: Branch, allow_protected
         raise Conflict(f"{branch.name} was moved meanwhile: agentos review {name}")
     draft.moves.append(Move(branch.ref, branch.commit, branch.commit))
     joined = landing.take(draft, store, branch.commit, branch.name)
-    found = reviews.guarded(joined.files if joined else (), store.prefix, reviews.allowed(draft.before))
+    paths, allow = joined.files if joined else (), reviews.allowed(draft.before)
+    found = reviews.guarded(paths, store.prefix, allow)
     if found and not (allow_protected and not draft.by.is_agent):
         raise Refused(
             f"{branch.name} changes what only a person may change: {some(found)}. Look at it well; "
             f"agentos approve {name} --allow-protected lets it in."
+        )
+    steering = reviews.steering(paths, allow)
+    if steering and draft.by.is_agent:
+        raise Refused(
+            f"{branch.name} changes what steers people's agents, editors or tools: {some(steering)}. That is "
+            f"for a person: agentos review {name}, then agentos approve {name}."
         )
 
 

@@ -21,7 +21,8 @@ from agentos.store.runs import Run
 class Review:
     """The work on one task, as its reviewer needs it; `branch` is None where there is no code.
 
-    `protected` are the paths that only a person may let in, `seen` what the one who asks was last shown.
+    `protected` are the paths that only a person who says so may let in, `steering` those that no check may;
+    `seen` is what the one who asks was last shown.
     """
 
     task: Task
@@ -30,6 +31,7 @@ class Review:
     criteria: tuple[Box, ...]
     runs: tuple[Run, ...]
     protected: tuple[str, ...]
+    steering: tuple[str, ...]
     seen: Look | None
 
     @property
@@ -93,6 +95,7 @@ def of(store: Store, board: Board, task: Task, by: Actor) -> Review:
         tuple(criteria(store.body(task))),
         tuple(run for run in runs.of_task(store, task, limit=200) if run.task == task.id),
         tuple(guarded((count.path for count in counts), store.prefix, allow)),
+        tuple(steering((count.path for count in counts), allow)),
         looks.last(store.local, by.name, task.id),
     )
 
@@ -103,8 +106,13 @@ def allowed(board: Board) -> Sequence[str]:
 
 
 def guarded(paths: Iterable[str], prefix: str, allow: Sequence[str]) -> list[str]:
-    """Those paths that only a person may let in."""
+    """Those paths that only a person who says so may let in."""
     return [path for path in paths if protected.why_left_out(path, prefix, allow)]
+
+
+def steering(paths: Iterable[str], allow: Sequence[str]) -> list[str]:
+    """Those paths that steer agents, editors and tools of people, which no check lets in."""
+    return [path for path in paths if protected.steers(path, allow)]
 
 
 # What was shown ---------------------------------------------------------------------------------------------

@@ -90,6 +90,8 @@ def _head(found: Review) -> Iterator[str]:
         yield patches.style("sandbox      off: its commands ran unconfined", fg="red")
     for path in found.protected:
         yield patches.style(f"protected    {context.clean(path)}", fg="red")
+    for path in found.steering:
+        yield patches.style(f"steers       {context.clean(path)}", fg="yellow")
     if found.criteria:
         yield ""
     for box in found.criteria:
@@ -185,6 +187,7 @@ def _plain(found: Review) -> dict[str, Any]:
         removed=found.removed,
         files=[count._asdict() for count in found.counts],
         protected=list(found.protected),
+        steering=list(found.steering),
         criteria=[
             {"text": box.text, "is_ticked": box.is_ticked, "check": box.check} for box in found.criteria
         ],

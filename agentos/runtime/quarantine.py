@@ -107,7 +107,7 @@ class Quarantine:
         return ""
 
     def _is_document(self, change: Change) -> bool:
-        path = change.name.removeprefix(self._store.prefix)
+        path = protected.fold(change.name).removeprefix(protected.fold(self._store.prefix))
         sides = ((change.old_mode, change.old), (change.mode, change.oid))
         return any(codec.row(path, self._objects.blob(oid)).kind for mode, oid in sides if mode in FILES)
 

@@ -5,15 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agentos.errors import Conflict
+from agentos.model import protected
 from agentos.store import exchange, index, joining, recovery
 from agentos.store.draft import Draft
 from agentos.store.exchange import Shape
 from agentos.store.joining import Joined, some
 from agentos.store.objects import FILE, FOLDER, SUBMODULE, Entry, Objects, blob_id
 from agentos.store.repository import Store
-
-_UNSEEN = "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
-"""Characters that the file system of macOS does not see in a name."""
 
 
 def take(draft: Draft, store: Store, commit: str, name: str) -> Joined | None:
@@ -40,16 +38,10 @@ def take(draft: Draft, store: Store, commit: str, name: str) -> Joined | None:
 def _require_plain(joined: Joined) -> None:
     """Raises Conflict for a path that would lead out of the working tree, or into git's own folder."""
     for path, entry in joined.files.items():
-        if entry is not None and any(_is_odd(part) for part in path.split("/")):
+        if entry is not None and any(protected.is_gits_own(part) for part in path.split("/")):
             raise Conflict(
                 f"{joined.name} has a file that git would not check out: {path!r}. Nothing was taken."
             )
-
-
-def _is_odd(part: str) -> bool:
-    """Git's own rule (verify_path), with the names that Windows and macOS read as `.git` (CVE-2014-9390)."""
-    plain = "".join(c for c in part.lower() if c not in _UNSEEN).rstrip(". ").partition(":")[0]
-    return part in ("", ".", "..") or plain in (".git", "git~1")
 
 
 def _ready(store: Store, objects: Objects, top: Path, joined: Joined) -> dict[str, str]:
