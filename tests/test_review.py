@@ -75,7 +75,9 @@ class Work:
             else:
                 self.there.write(path, text)
         self.there.git("add", "-Af")
-        self.there.git("-c", "user.name=technical", "commit", "-qm", "work")
+        base = self.there.git("merge-base", "HEAD", "origin/main").strip()
+        said = f"work\n\nAgent: technical\nTask: {TASK}\nBase: {base}"
+        self.there.git("-c", "user.name=technical", "commit", "-qm", said)
         self.here.git("fetch", "-q", str(self.there.root), f"+HEAD:refs/heads/{BRANCH}")
         return self.tip
 
@@ -174,6 +176,44 @@ def test_on_a_terminal_it_goes_through_the_pager_without_a_shell(work: Work, tmp
     assert (done.returncode, done.stderr) == (0, b"")
     assert (tmp_path / "args").read_text() == f"-x ;touch {tmp_path}/ran\n"
     assert "\x1b[32m+one\x1b[0m" in (tmp_path / "seen").read_text()
+
+
+def test_of_a_board_that_was_rebased_only_the_agents_change_is_shown_and_merged(work: Work) -> None:
+    """The branch still has the board's commits of before, one of which the person has taken out since."""
+    trailers = [("Run", "r1"), ("Run-Task", TASK), ("Cost-USD", "0.25")]
+    technical = Actor("technical", is_agent=True)
+    transact(work.here.store, lambda d: messages.note(d, TASK, "Tried"), technical, trailers=trailers)
+    work.here.write("src/dropped.txt", "never mind\n")
+    work.here.git("add", "-A")
+    work.here.git("commit", "-qm", "a mistake")
+    work.branch()
+    work.hand_in(src__b_txt="new\n")
+    grown = work.here.git("rev-parse", "main").strip()
+    work.cli("review", "1")
+    work.here.git("reset", "-q", "--hard", "HEAD~1")
+    work.here.git("rebase", "-q", "--no-ff", "HEAD~3")
+    work.here.write("src/a.txt", work.here.read("src/a.txt") + "more\n")
+    work.here.git("commit", "-qam", "ours")
+    assert work.here.git("merge-base", BRANCH, "main").strip() not in (grown, "")
+    found = json.loads(work.cli("review", "1", "--json").out)
+    assert [file["path"] for file in found["files"]] == ["src/b.txt"]
+    assert (found["base"], found["protected"]) == (grown, [])
+    assert "You have looked at this." in work.cli("review", "1", "--stat").out
+    assert work.cli("approve", "1").code == 0
+    assert work.here.git("diff", "--name-only", "HEAD^1", "HEAD").split() == ["WORKING.md", PAGE, "src/b.txt"]
+    assert not (work.here.root / "src/dropped.txt").exists() and work.dirt == ""
+    assert json.loads(work.cli("review", "1", "--json").out)["usd"] == 0.25, "a run's commit counts once"
+    assert work.here.git("fsck", "--no-dangling") == ""
+    assert work.cli("approve", "1").code == 6 and "TASK-001" not in work.cli("doctor").out
+
+
+def test_a_base_that_is_not_the_branchs_own_counts_for_nothing(work: Work) -> None:
+    for base in ("0" * 40, "HEAD", work.here.git("rev-parse", "main^").strip(), "--help"):
+        said = f"work\n\nTask: {TASK}\nBase: {base}"
+        work.there.git("commit", "-q", "--allow-empty", "-m", said)
+        work.here.git("fetch", "-q", str(work.there.root), f"+HEAD:refs/heads/{BRANCH}")
+        found = json.loads(work.cli("review", "1", "--json").out)
+        assert found["base"] == work.here.git("rev-parse", "main").strip()
 
 
 # Approving ----------------------------------------------------------------------------------------------

@@ -112,7 +112,8 @@ def test_work_comes_back_as_one_commit_on_the_tasks_branch(either: Bench) -> Non
     shown = scratch.git("log", "--format=%an <%ae>%n%B", f"{ws.base}..{ws.branch}")
     assert (
         shown
-        == f"technical <technical@agentos.invalid>\nAdd a login\n\nAgent: technical\nTask: {either.task.id}\n\n"
+        == f"technical <technical@agentos.invalid>\nAdd a login\n\nAgent: technical\nTask: {either.task.id}\n"
+        f"Base: {ws.base}\n\n"
     )
     after = fingerprint(scratch)
     assert before.items() <= after.items(), "no file of the repository was changed"

@@ -131,7 +131,9 @@ def _land(draft: Draft, store: Store, name: str, branch: Branch, allow_protected
     if branches.tip(store.git, name) != branch.commit:
         raise Conflict(f"{branch.name} was moved meanwhile: agentos review {name}")
     draft.moves.append(Move(branch.ref, branch.commit, branch.commit))
-    joined = landing.take(draft, store, branch.commit, branch.name)
+    head = draft.refs.head
+    base = branches.grew_from(store.git, head, branch.commit) if head else None
+    joined = landing.take(draft, store, branch.commit, branch.name, base)
     paths, allow = joined.files if joined else (), reviews.allowed(draft.before)
     found = reviews.guarded(paths, store.prefix, allow)
     if found and not (allow_protected and not draft.by.is_agent):

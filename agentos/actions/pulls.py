@@ -84,6 +84,12 @@ def _push(there: Remote, branch: Branch) -> None:
     Raises Conflict where it grew from commits that are not published yet, or where the remote has another.
     """
     if not branches.is_in(there.git, branch.base, there.look().heads):
+        if not branches.is_in(there.git, branch.base, [f"refs/heads/{there.branch}"]):
+            raise Conflict(
+                f"{branch.name} grew from commits that {there.branch} no longer has, and would take them "
+                f"along: agentos approve merges its change alone, git rebase --onto {there.branch} "
+                f"{branch.base[:9]} {branch.name} makes it one to push."
+            )
         raise Conflict(
             f"{branch.name} grew from commits of {there.branch} that {there.name} does not have, "
             "and would take them along: agentos sync or git push first."

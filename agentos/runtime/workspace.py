@@ -94,10 +94,10 @@ def _start(store: Store, task: str, *, is_review: bool) -> Start:
     tip = branches.tip(store.git, task) or "" if is_review else _tip(store, branch)
     base = parent = head
     if tip and not _is_ancestor(store, tip, head):
-        found = store.git.run("merge-base", tip, head, ok=(0, 1)).decode().split()
-        if not found:
+        found = branches.grew_from(store.git, head, tip)
+        if found is None:
             raise Invalid(f"{branch} and {store.branch} have no common history; rename that branch.")
-        base, parent = found[0], tip
+        base, parent = found, tip
     for saved, before in _salvaged(store, task):
         if before == parent:
             return Start(branch, base, parent, saved, tip)
@@ -174,7 +174,7 @@ def _take(store: Store, ws: Workspace, by: Actor, message: str) -> tuple[str | N
             tree, left_out = held.take(pack)
             if tree == _tree(store, ws.parent):
                 return None, left_out
-            text = f"{message.strip()}\n\nAgent: {by.name}\nTask: {ws.task}\n"
+            text = f"{message.strip()}\n\nAgent: {by.name}\nTask: {ws.task}\n{branches.BASE}: {ws.base}\n"
             return held.commit(tree, by, text), left_out
 
 

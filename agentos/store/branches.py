@@ -9,12 +9,16 @@ from agentos.store.git import Git
 from agentos.store.refs import TASK_BRANCHES
 from agentos.store.repository import Store
 
+BASE = "Base"
+"""The trailer of what a run hands in: the commit of the board's branch that the work grew from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:
     """A task's branch: its name, its commit, and the commit of the board's branch that it grew from.
 
-    Where it grew from nothing of ours, the base is the empty tree: all of it is new.
+    Where it grew from nothing of ours, the base is the empty tree: all of it is new. What is between the base
+    and the commit is what a review shows and an approval merges, whatever the board's branch has become.
     """
 
     name: str
@@ -68,9 +72,26 @@ def tip(git: Git, task: str) -> str | None:
 
 
 def base(git: Git, head: str, commit: str) -> str:
-    """The last commit that two lines of history have in common, or the empty tree."""
+    """What the work on a branch is measured against, or the empty tree where it grew from nothing of ours."""
+    return grew_from(git, head, commit) or git.text("hash-object", "-t", "tree", "--stdin")
+
+
+def grew_from(git: Git, head: str, commit: str) -> str | None:
+    """The last commit that two lines of history have in common; None where they have none.
+
+    Where the board's branch was rewritten since (a rebase, an amended commit), that lies too far back: then
+    it is the commit that the last hand-in names as its base, as long as it is in the branch's own history.
+    """
     found = git.text("merge-base", "--end-of-options", head, commit, ok=(0, 1))
-    return found or git.text("hash-object", "-t", "tree", "--stdin")
+    if not found or found == commit:
+        return found or None
+    said = f"--format=%(trailers:key={BASE},valueonly,separator=%x20)"
+    lines = git.text("log", "-n100", "--first-parent", said, "--end-of-options", commit, f"^{found}", "--")
+    noted = next((line for line in lines.splitlines() if line), "")
+    if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", noted) or not has(git, noted):
+        return found
+    is_own = is_in(git, noted, [commit]) and not is_in(git, noted, [head])
+    return noted if is_own and noted != commit else found
 
 
 def has(git: Git, *oids: str) -> bool:

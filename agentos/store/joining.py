@@ -62,8 +62,10 @@ class Joined:
         return replace(self, found=found)
 
 
-def join(git: Git, objects: Objects, prefix: str, ours: str, theirs: str, name: str) -> Joined | None:
-    """Merge two commits; None where ours has theirs already.
+def join(
+    git: Git, objects: Objects, prefix: str, ours: str, theirs: str, name: str, base: str | None = None
+) -> Joined | None:
+    """Merge two commits; None where ours has theirs already. A `base` that is not in common stands for it.
 
     Two tasks made apart under one name are told apart: ours moves to the next number, with what refers to
     it. Raises Clash, naming the paths, where something that is no record changed differently on both sides,
@@ -77,7 +79,9 @@ def join(git: Git, objects: Objects, prefix: str, ours: str, theirs: str, name: 
     tree = git.text("rev-parse", "--verify", f"{theirs}^{{tree}}")
     renamed: dict[str, str] = {}
     if ours not in bases:
-        tree, renamed = _Join(git, objects, prefix, (bases[0], ours, theirs), name).run()
+        since = base or bases[0]
+        side = ours if since in bases else _grafted(git, objects, ours, since)
+        tree, renamed = _Join(git, objects, prefix, (since, ours, theirs), name, side).run()
         objects.flush()
     files = {path: after for path, (_, after) in differ(git, f"{ours}^{{tree}}", tree).items()}
     was = {path: objects.entry(ours, path) for path in files}
@@ -121,17 +125,28 @@ def is_record(objects: Objects, prefix: str, path: str, sides: Iterable[Entry | 
     return any(codec.row(inner, data).kind for data in blobs)
 
 
+def _grafted(git: Git, objects: Objects, ours: str, base: str) -> str:
+    """A commit with our tree right after a base, so that git merges from there; no ref ever has it."""
+    tree = git.text("rev-parse", "--verify", f"{ours}^{{tree}}")
+    who = "agentos <agentos@agentos.invalid> 0 +0000"
+    data = f"tree {tree}\nparent {base}\nauthor {who}\ncommitter {who}\n\nmerged from here\n"
+    made = objects.write("commit", data.encode())
+    objects.flush()
+    return made
+
+
 class _Join:
-    """One merge of two commits that have both moved on from a third."""
+    """One merge of two commits that have both moved on from a third; `side` is ours as git is to see it."""
 
     def __init__(
-        self, git: Git, objects: Objects, prefix: str, commits: tuple[str, str, str], name: str
+        self, git: Git, objects: Objects, prefix: str, commits: tuple[str, str, str], name: str, side: str
     ) -> None:
         self.git = git
         self.objects = objects
         self.prefix = prefix
         self.base, self.ours, self.theirs = commits
         self.name = name
+        self.side = side
         self.taken: dict[str, Entry | None] = {}
 
     def run(self) -> tuple[str, dict[str, str]]:
@@ -158,7 +173,7 @@ class _Join:
         """Everything that is no record as git merges it. Raises Conflict with the paths that it can't."""
         out = self.git.run(
             *_AS_GIT_DOES, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages",
-            "--end-of-options", self.ours, self.theirs, ok=(0, 1),
+            "--end-of-options", self.side, self.theirs, ok=(0, 1),
         )  # fmt: skip
         tree, *names = (os.fsdecode(part) for part in out.split(b"\0"))
         clashes = sorted({name for name in names if name} - records)

@@ -14,18 +14,19 @@ from agentos.store.objects import FILE, FOLDER, SUBMODULE, Entry, Objects, blob_
 from agentos.store.repository import Store
 
 
-def take(draft: Draft, store: Store, commit: str, name: str) -> Joined | None:
+def take(draft: Draft, store: Store, commit: str, name: str, base: str | None = None) -> Joined | None:
     """In a transaction: bring the branch to a commit, or to a merge with it where both have moved on.
 
     None where the branch has it already. Anything may have changed, code too: modes, links and deletions
     included; a submodule's folder is not touched. Where the draft writes something on top, such as an
-    approval, that and the merge are one commit. `name` says in words what is merged, such as `origin/main`.
+    approval, that and the merge are one commit. `name` says in words what is merged, such as `origin/main`;
+    `base` is the commit that its changes count from, where that is not the last one in common.
     Raises Conflict, naming the paths, where the merge has conflicts outside the records, or where an incoming
     path outside the records has edits, is staged, or is taken by an untracked file; nothing has changed then.
     """
     if draft.refs.head is None:
         raise Conflict(f"{store.branch} has no commit yet here; get it with `git pull`.")
-    joined = joining.join(store.git, draft.objects, store.prefix, draft.refs.head, commit, name)
+    joined = joining.join(store.git, draft.objects, store.prefix, draft.refs.head, commit, name, base)
     if joined is None:
         return None
     _require_plain(joined)

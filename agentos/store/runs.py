@@ -35,9 +35,17 @@ class Run:
     is_unconfined: bool = False
     """Whether a person had allowed commands without a sandbox."""
 
+    @property
+    def settled(self) -> tuple[str, ...]:
+        """What tells it from every other: a run settles once."""
+        return self.run, self.commit, self.verdict, self.failure
+
 
 def of_task(store: Store, task: Task, limit: int = 50) -> list[Run]:
-    """The last commits that changed a task or said something about it, newest first."""
+    """The last commits that changed a task or said something about it, newest first.
+
+    A run counts once, though a rewritten branch that was merged again has its commit twice.
+    """
     return _read(store, [f"-n{limit}"], [task.path, f"board/messages/{task.id}"])
 
 
@@ -56,7 +64,9 @@ def _read(store: Store, options: list[str], paths: list[str]) -> list[Run]:
         "log", "-z", *options, f"--format={_FORMAT}", "--end-of-options", head, "--", *under
     )  # fmt: skip
     parts = out.decode(errors="replace").split("\0")
-    return [_run(time, text) for time, text in zip(parts[::2], parts[1::2], strict=False)]
+    found = [_run(time, text) for time, text in zip(parts[::2], parts[1::2], strict=False)]
+    first = {each.settled: each for each in reversed(found)}
+    return [each for each in found if not each.run or first[each.settled] is each]
 
 
 def _run(time: str, text: str) -> Run:
