@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test lint types beauty bench docs stress local-model live-cli lock clean
+.PHONY: setup demo test lint types beauty bench docs stress local-model live-cli recording lock clean
 
 setup: .venv/ready
 
@@ -40,6 +40,9 @@ local-model: setup  ## ten tiny tasks for a real small model on this machine (50
 
 live-cli: setup  ## one task by mini-swe-agent from the package registry, in the sandbox, against a scripted server
 	$(BIN)/python tests/live/coding_cli.py
+
+recording: setup  ## the recording that the demo plays, made again by a scripted server (AGENTOS_MODEL: by a model)
+	$(BIN)/python tests/live/recording.py
 
 docs: setup  ## the generated parts of docs/
 	$(BIN)/python docs/build.py

@@ -3,7 +3,6 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,16 @@ import typer
 from rich.console import Console
 
 from agentos.actions import setup
-from agentos.cli import workshop
 from agentos.cli.board import picture
 from agentos.cli.main import app
 from agentos.orchestrator import planning
 from agentos.orchestrator import tick as ticking
-from agentos.runtime import prompt
-from agentos.runtime import recording as recordings
 from agentos.store import clone
 from agentos.store.repository import Store
 from agentos.store.transaction import transact
 
 DOCS = Path(__file__).parent
-EXAMPLES = DOCS.parent / "agentos" / "examples"
-ROADMAP, RECORDING = EXAMPLES / "roadmap.md", EXAMPLES / "recording.jsonl"
+ROADMAP = DOCS.parent / "agentos" / "examples" / "roadmap.md"
 
 _INTRO = """\
 # Commands
@@ -106,19 +101,6 @@ def _demo(place: Path) -> Store:
     return store
 
 
-def recording() -> str:
-    """The demo's recording, whose answers are written by hand, under the hash of the task as it now reads."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = workshop.prepare(Path(folder), None)
-        board = store.board()
-        task = board.task("1").replace(status="in_progress")
-        told = prompt.gather(store, board, task, board.agents["technical"]).hashes()
-    found = recordings.parse(RECORDING.read_text(), RECORDING.name)
-    asked = {recordings.ASKED: told[recordings.ASKED]}
-    return "".join(replace(run, task=task.id, prompt=asked).text() for run in found)
-
-
 if __name__ == "__main__":
     (DOCS / "commands.md").write_text(reference())
     (DOCS / "board.svg").write_text(board_svg())
-    RECORDING.write_text(recording())

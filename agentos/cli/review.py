@@ -41,12 +41,16 @@ def review(
         change = reviews.show(store, found.branch) if found.branch and not stat else b""
         context.print_json(_plain(found) | ({} if stat else {"diff": patches.decoded(change)}))
         return
-    lines = [*_head(found), *_since(store, found), "", *patches.stat(found.counts)]
+    shown = lines(store, found)
     if found.branch and not stat:
-        change = _news(store, found) if new else reviews.show(store, found.branch)
-        lines += ["", *patches.shown(change)]
+        shown += ["", *patches.shown(_news(store, found) if new else reviews.show(store, found.branch))]
         reviews.remember(store, by, found.task.id, found.branch)
-    pager.page("\n".join(lines).rstrip("\n") + "\n")
+    pager.page("\n".join(shown).rstrip("\n") + "\n")
+
+
+def lines(store: Store, found: Review) -> list[str]:
+    """What is known of one task's work, and a line for each file that it changes."""
+    return [*_head(found), *_since(store, found), "", *patches.stat(found.counts)]
 
 
 def _viewer(store: Store) -> Actor:

@@ -30,6 +30,8 @@ class Recording:
     is_review: bool = False
     prompt: Mapping[str, str] | None = None
     replies: tuple[Mapping[str, Any], ...] = ()
+    usage: Mapping[str, float] | None = None
+    """What the run took: `input_tokens`, `output_tokens` and, where the price is known, `usd`."""
 
     def fits(self, prompt: Prompt, is_review: bool) -> bool:
         """Whether it was made for this task as it now reads, and for this side of it."""
@@ -40,6 +42,7 @@ class Recording:
         head = {
             "recording": FORMAT, "runner": self.runner, "agent": self.agent, "task": self.task,
             "model": self.model, "is_review": self.is_review, "prompt": dict(self.prompt or {}),
+            "usage": dict(self.usage or {}),
         }  # fmt: skip
         return "".join(json.dumps(line) + "\n" for line in (head, *self.replies))
 
@@ -58,6 +61,7 @@ def of_run(local: Path, run: str) -> Recording:
         **named,
         is_review=bool(facts.get("is_review")),
         prompt=facts.get("prompt") or {},
+        usage=_usage(facts.get("usage")),
         replies=tuple(replies),
     )
 
@@ -108,7 +112,18 @@ def _head(found: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise Invalid(f"{where}: a recording of another version or runner; record it again.")
     named = {name: str(found.get(name) or "") for name in ("runner", "agent", "task", "model")}
     is_review = found.get("is_review") is True
-    return {**named, "is_review": is_review, "prompt": prompt if isinstance(prompt, dict) else {}}
+    return {
+        **named,
+        "is_review": is_review,
+        "prompt": prompt if isinstance(prompt, dict) else {},
+        "usage": _usage(found.get("usage")),
+    }
+
+
+def _usage(found: Any) -> dict[str, float]:
+    """The figures among what is said of a run's cost."""
+    said = found if isinstance(found, dict) else {}
+    return {name: value for name, value in said.items() if type(value) in (int, float)}
 
 
 def _reply(found: Mapping[str, Any], runner: str, where: str) -> Mapping[str, Any]:
