@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,16 +70,17 @@ def test_a_live_model_builds_it_and_its_run_is_the_recording_that_ships(
     live: Server, place: Path, capsys: pytest.CaptureFixture[str], cli: Cli
 ) -> None:
     """`make recording` makes it again, and here so does this test."""
-    live.answers(*script.SCRIPT)
+    live.answers(*(replace(reply, usage=(100, 10)) for reply in script.SCRIPT))
     is_good, said = shown(place, capsys)
     assert is_good, said
-    assert f"Model: {script.SCRIPTED}" in said and "Tokens: " in said
+    assert f"Model: {script.SCRIPTED}" in said and "Tokens: 1100" in said
     again = place.parent / "again.jsonl"
     assert cli("runs", "record", "technical", "-o", str(again), cwd=place).code == 0
     head, *answers = map(json.loads, again.read_text().splitlines())
     kept, *shipped = map(json.loads, script.FILE.read_text().splitlines())
     assert answers == shipped, "make recording"
-    assert head["prompt"]["task"] == kept["prompt"]["task"] and head["usage"]["input_tokens"] > 0
+    assert head["prompt"]["task"] == kept["prompt"]["task"]
+    assert head["usage"] == {"input_tokens": 1000, "output_tokens": 100}
 
 
 @real

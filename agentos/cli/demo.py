@@ -60,12 +60,14 @@ def demo(
         raise Refused(f"{folder} is not an empty folder; name a new one, or none for a scratch one.")
     place = folder or Path(tempfile.mkdtemp(prefix="agentos-demo-"))
     try:
-        failed = _show(context.console(), place)
+        is_done = _show(context.console(), place)
     except KeyboardInterrupt:
         if folder is None:
             shutil.rmtree(place, ignore_errors=True)
+        left = f"what there is so far is in {folder}" if folder else "nothing is left of it"
+        context.say(f"Stopped; {left}.")
         raise
-    if failed:
+    if not is_done:
         raise typer.Exit(1)
 
 
@@ -74,7 +76,7 @@ def _is_empty(folder: Path) -> bool:
 
 
 def _show(out: "Console", place: Path) -> bool:
-    """Both parts, and where to go on; gives whether something failed."""
+    """Both parts, and where to go on; gives whether all of it went well."""
     is_planned = _show_roadmap(out, place / "roadmap")
     is_built = _show_work(out, place / "workshop")
     _rule(out, "and now")
@@ -84,7 +86,7 @@ def _show(out: "Console", place: Path) -> bool:
         ("Your own", "cd into a repository, then agentos init --team full and agentos task add …"),
         ("Let go", f"everything is in {place}, which is yours to delete"),
     )
-    return not (is_planned and is_built)
+    return is_planned and is_built
 
 
 def _rule(out: "Console", title: str) -> None:

@@ -120,10 +120,10 @@ def _head(found: Mapping[str, Any], where: str) -> dict[str, Any]:
     }
 
 
-def _usage(found: Any) -> dict[str, float]:
-    """The figures among what is said of a run's cost."""
+def _usage(found: Any) -> dict[str, float] | None:
+    """The figures among what is said of a run's cost, if there are any."""
     said = found if isinstance(found, dict) else {}
-    return {name: value for name, value in said.items() if type(value) in (int, float)}
+    return {name: value for name, value in said.items() if type(value) in (int, float)} or None
 
 
 def _reply(found: Mapping[str, Any], runner: str, where: str) -> Mapping[str, Any]:

@@ -62,8 +62,8 @@ SUMMARY = (
 
 
 def said(text: str, answer: Reply) -> Reply:
-    """An answer with some words before its call; this server does not say what it took."""
-    return Reply(text, answer.calls, usage=None)
+    """An answer with some words before its call; it took no tokens, since nobody thought."""
+    return Reply(text, answer.calls, usage=(0, 0))
 
 
 SCRIPT = (
