@@ -167,6 +167,15 @@ class Inside:
             raise AgentOSError(f"git {args[0]} in {self.cell.workspace}: {said}")
         return ended.output
 
+    def script(self, text: str) -> str:
+        """What a shell script prints, its input in the cell's variables. Raises AgentOSError where it fails."""
+        ended = self.sandbox.run(["sh", "-c", text], self.cell, timeout=TIME)
+        said = ended.output.decode(errors="replace").strip()
+        if ended.code != 0:
+            why = ended.stopped or said.rpartition("\n")[2] or f"exit {ended.code}"
+            raise AgentOSError(f"The files in {self.cell.workspace} can't be taken: {why}")
+        return said
+
 
 def inside(sandbox: Sandbox, store: Store, path: Path, home: Path, more: Mapping[str, str] = {}) -> Inside:
     """Git for the files at `path`, with `home` as the only other place it can write to."""

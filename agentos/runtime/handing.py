@@ -22,6 +22,35 @@ MOST_NAMES = 1 << 20
 MOST_REFUSED = 20
 """Files with impossible names that are told one by one."""
 
+_NAMED = r'''for name do printf ':(exclude,literal)%s\0' "${name%/.git}"; done'''
+
+_TAKE = r'''
+set -e
+spec() {
+  printf '.\0'
+  find . -xdev -path ./.git -prune -o -name .git -prune -exec sh -c "$NAMED" sh {} + \
+    -o -type f -size "+${LARGEST}c" -exec sh -c "$NAMED" sh {} + || :
+}
+add() { git add -A --pathspec-from-file="$BOX/spec" --pathspec-file-nul "$@"; }
+spec > "$BOX/spec" 2> /dev/null
+git update-index -q --refresh > /dev/null || :
+add 2> /dev/null || {
+  chmod -R u+rwX . 2> /dev/null || :
+  spec > "$BOX/spec"
+  add --ignore-errors 2> "$BOX/refused" || [ $? = 1 ]
+}
+tree=$(git write-tree)
+printf '%s\n^%s^{tree}\n' "$tree" "$PARENT" | git pack-objects -q --revs "$BOX/out" > /dev/null
+echo "$tree"
+'''
+"""What is done in the sandbox, at one go: starting one takes longer than most of it.
+
+Folders with a repository of their own and huge files are passed over. The refreshed index knows which files
+are as they were: `add` would write every one of them anew, since in there git can't touch the person's
+objects. What the agent has closed is opened. Of a commit alone, `pack-objects` leaves nothing out here: it
+looks at trees only where commits lead to them.
+"""
+
 MODULE = b"160000"
 
 
@@ -47,64 +76,53 @@ def look(store: Store, sandbox: Sandbox, path: Path, parent: str, box: Path, mad
     listed = clones.bare(git, store).run("ls-tree", "-r", "-z", parent).split(b"\0")
     followed = [line for line in listed if line and not line.startswith(MODULE)]
     clones.bare(git, store).run("update-index", "-z", "--index-info", stdin=terminated(followed), extra=index)
-    env = {"GIT_DIR": str(git), "GIT_WORK_TREE": str(path), **index}
-    inside = clones.inside(sandbox, store, path, box, env)
-    skipped = _passed_over(inside)
-    spec = [b".", *(b":(exclude,literal)" + name for name in skipped)]
-    refused = _add(inside, terminated(spec))
-    tree = inside.run("write-tree").decode(errors="replace").strip()
+    own = {"GIT_DIR": str(git), "GIT_WORK_TREE": str(path), "BOX": str(box), "PARENT": parent, **index}
+    inside = clones.inside(sandbox, store, path, box, own | {"NAMED": _NAMED, "LARGEST": str(LARGEST)})
+    tree = inside.script(_TAKE).rpartition("\n")[2]
     if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", tree):
         raise AgentOSError(f"git write-tree in {path} said {tree[:80]!r}.")
-    # of a commit alone, git leaves nothing out here: it looks at trees only where commits lead to them
-    wanted = f"{tree}\n^{parent}^{{tree}}\n".encode()
-    inside.run("pack-objects", "-q", "--revs", str(box / "out"), stdin=wanted)
-    why = f"a repository of its own, or larger than {LARGEST >> 20} MiB"
-    words = tuple(f"{os.fsdecode(name)}: {why}" for name in skipped)
-    return Pack(tree, _read_pack(box), (*words, *refused))
-
-
-def _add(inside: clones.Inside, spec: bytes) -> tuple[str, ...]:
-    """Every file that git follows or would; where the agent has closed some, they are opened first.
-
-    A name that git never takes, such as `git~1`, leaves out that file alone; gives git's words about each.
-    """
-    line = ("add", "-A", "--pathspec-from-file=-", "--pathspec-file-nul")
-    try:
-        inside.run(*line, stdin=spec)
-    except AgentOSError:
-        inside.sandbox.run(["chmod", "-R", "u+rwX", "."], inside.cell, timeout=clones.TIME)
-        said = inside.run(*line, "--ignore-errors", stdin=spec, ok=(0, 1)).decode(errors="replace")
-        found = [text for text in said.splitlines() if text.startswith("error: invalid path")]
-        return tuple(text.removeprefix("error: ") for text in found[:MOST_REFUSED])
-    return ()
+    return Pack(tree, _read_pack(box), (*_passed_over(box), *_refused(box)))
 
 
 def terminated(lines: Iterable[bytes]) -> bytes:
     return b"".join(line + b"\0" for line in lines)
 
 
-def _passed_over(inside: clones.Inside) -> list[bytes]:
-    """Folders with a repository of their own, and files too large: as they are named inside."""
-    huge = ["-type", "f", "-size", f"+{LARGEST}c", "-print0"]
-    git = ["-path", "./.git", "-prune", "-o", "-name", ".git", "-prune", "-print0", "-o"]
-    line = ["find", ".", "-xdev", *git, *huge]
-    found = inside.sandbox.run(line, inside.cell, timeout=clones.TIME, limit=2 * MOST_NAMES)
-    if len(found.output) > MOST_NAMES or found.stopped:
+def _passed_over(box: Path) -> list[str]:
+    """The folders with a repository of their own, and the files too large, that `add` was told to leave."""
+    spec = _read(box / "spec", MOST_NAMES)
+    if len(spec) > MOST_NAMES:
         raise Refused("The workspace has more repositories and huge files in it than can be told.")
-    names = [name[2:] for name in found.output.split(b"\0") if name.startswith(b"./")]
-    return [name.removesuffix(b"/.git") for name in names]
+    why = f"a repository of its own, or larger than {LARGEST >> 20} MiB"
+    names = [line.partition(b")")[2].removeprefix(b"./") for line in spec.split(b"\0")[1:-1]]
+    return [f"{os.fsdecode(name)}: {why}" for name in names]
+
+
+def _refused(box: Path) -> list[str]:
+    """Git's words about names that it never takes, such as `git~1`; each leaves out that file alone."""
+    said = _read(box / "refused", MOST_NAMES).decode(errors="replace").splitlines()
+    found = [text for text in said if text.startswith("error: invalid path")]
+    return [text.removeprefix("error: ") for text in found[:MOST_REFUSED]]
 
 
 def _read_pack(box: Path) -> bytes:
-    """The pack that git left, if it is a file and no link to one. Raises Refused for one too large."""
+    """The pack that git left, if any. Raises Refused for one too large."""
     found = sorted(box.glob("out-*.pack"))
-    if not found:
-        return b""
-    handle = os.open(found[0], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise Refused(f"{found[0].name} is no file.")
-        data = file.read(MOST_PACKED + 1)
+    data = _read(found[0], MOST_PACKED) if found else b""
     if len(data) > MOST_PACKED:
         raise Refused(f"More than {MOST_PACKED >> 20} MiB would be handed in; make the task smaller.")
     return data
+
+
+def _read(path: Path, most: int) -> bytes:
+    """A file that was written in the sandbox, if it is one and no link, up to a byte more than `most`."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return b""
+    except OSError:
+        raise Refused(f"{path.name} is no file.") from None
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise Refused(f"{path.name} is no file.")
+        return file.read(most + 1)
