@@ -85,7 +85,7 @@ def test_what_a_model_said_is_said_again_to_real_tools(team: Scratch) -> None:  
     assert team.git("show", f"agentos/{TASK}:made.txt") == "well made\n"
     log = (team.store.local / "runs" / beat.run / "log.jsonl").read_text()
     assert "(exit code" in log and "made\\n" in log
-    assert len(recording.of_run(team.store.local, beat.run).replies) == len(steps), "it can be recorded again"
+    assert len(recording.of_run(team.store, beat.run).replies) == len(steps), "it can be recorded again"
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ MOST_NAMES = 1 << 20
 MOST_REFUSED = 20
 """Files with impossible names that are told one by one."""
 
-_NAMED = r'''for name do printf ':(exclude,literal)%s\0' "${name%/.git}"; done'''
+_NAMED = r"""for name do printf ':(exclude,literal)%s\0' "${name%/.git}"; done"""
 
-_TAKE = r'''
+_TAKE = r"""
 set -e
 spec() {
   printf '.\0'
@@ -42,7 +42,7 @@ add 2> /dev/null || {
 tree=$(git write-tree)
 printf '%s\n^%s^{tree}\n' "$tree" "$PARENT" | git pack-objects -q --revs "$BOX/out" > /dev/null
 echo "$tree"
-'''
+"""
 """What is done in the sandbox, at one go: starting one takes longer than most of it.
 
 Folders with a repository of their own and huge files are passed over. The refreshed index knows which files

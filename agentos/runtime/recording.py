@@ -3,13 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from agentos.errors import Invalid, NotFound, Refused
 from agentos.runtime import runlog
 from agentos.runtime.failures import MissingTool
 from agentos.runtime.prompt import Prompt
+from agentos.store import patch
+from agentos.store.repository import Store
 
 FORMAT = 1
 """What the first line of each run in a recording has as `recording`."""
@@ -47,14 +48,21 @@ class Recording:
         return "".join(json.dumps(line) + "\n" for line in (head, *self.replies))
 
 
-def of_run(local: Path, run: str) -> Recording:
-    """What the log of a run has. Raises NotFound without answers, Refused where some were cut off."""
-    facts, replies = runlog.facts(local, run), runlog.replies(local, run)
+def of_run(store: Store, run: str) -> Recording:
+    """What the log of a run has, and of a command what it handed in.
+
+    Raises NotFound without answers or where the commit is gone, Refused where some were cut off.
+    """
+    facts, replies = runlog.facts(store.local, run), runlog.replies(store.local, run)
     if not replies:
         raise NotFound(f"{run} kept no answers; only runs of `llm`, `command` and `replay` do.")
-    if any(reply.get("kind") in ("cut", "unreadable") or reply.get("patch", "") is None for reply in replies):
+    if any(reply.get("kind") in ("cut", "unreadable") for reply in replies):
         raise Refused(f"The answers of {run} were too large for its log, so they can't be played again.")
     runner = "command" if "patch" in replies[0] else "llm"
+    handed = facts.get("handed")
+    if runner == "command" and isinstance(handed, dict):
+        change = patch.binary(store.git, str(handed.get("parent")), str(handed.get("commit")))
+        replies = [{**replies[0], "patch": change.decode(errors="surrogateescape")}]
     named = {name: str(facts.get(name) or "") for name in ("agent", "task", "model")}
     return Recording(
         runner,

@@ -13,9 +13,18 @@ from agentos.runtime.outbox import Outbox
 from agentos.runtime.recording import Recording
 from agentos.runtime.runlog import RunLog
 from agentos.runtime.runners import Work, replay
-from agentos.runtime.sandbox import Sandbox
+from agentos.runtime.sandbox import Ended, Sandbox
 from agentos.runtime.workspace import Workspace
 from agentos.store.repository import Store
+
+MOST_PATCH = 16 << 20
+"""Bytes of a change that is shown."""
+
+_CHANGE = r"""
+git add -A . 2>/dev/null
+exec git diff --cached --binary --full-index --no-color --no-renames \
+  --no-ext-diff --no-textconv "$1" 2>/dev/null
+"""
 
 
 class Rehearsed(NamedTuple):
@@ -31,7 +40,7 @@ def rehearse(store: Store, run: str) -> Rehearsed:
 
     Raises NotFound where the log doesn't say enough, Refused without a sandbox, and the failures of a run.
     """
-    facts, recorded = runlog.facts(store.local, run), recording.of_run(store.local, run)
+    facts, recorded = runlog.facts(store.local, run), recording.of_run(store, run)
     place = facts.get("workspace")
     if not isinstance(place, dict) or not facts.get("board"):
         raise NotFound(f"The log of {run} doesn't say where it began.")
@@ -42,7 +51,18 @@ def rehearse(store: Store, run: str) -> Rehearsed:
         ws = _workspace(store, board, task, place, cage, box)
         work = _work(store, board, task, agent, recorded, ws, cage, RunLog(box / "runs" / run, store.clock))
         outbox = replay.play(work, recorded)
-        return Rehearsed(outbox, work.change(), runlog.lines(box, run)[0])
+        return Rehearsed(outbox, _change(work), runlog.lines(box, run)[0])
+
+
+def _change(work: Work) -> str | None:
+    """What the files became, committed or not, as a patch; None where it is too large or can't be told.
+
+    Git's part of the workspace is the agent's, so this runs in the sandbox, and is what it says.
+    """
+    line = ["sh", "-c", _CHANGE, "sh", work.workspace.parent]
+    ended: Ended = work.sandbox.run(line, work.cell(), timeout=max(1.0, work.left()), limit=MOST_PATCH)
+    is_whole = ended.code == 0 and len(ended.output) < MOST_PATCH
+    return ended.output.decode(errors="surrogateescape") if is_whole else None
 
 
 def _workspace(

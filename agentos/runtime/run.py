@@ -101,9 +101,11 @@ class Try:
         if self.job.work.is_review or self.workspace is None:
             return None
         message = f"{self.job.task.id}: {' '.join(self.job.task.title.split())}"
-        return workspace.collect(
+        handed = workspace.collect(
             self.job.store, self.workspace, self.job.by, message, lambda patch: closing.vet(self.job, patch)
         )
+        self.job.log.say(handed={"parent": self.workspace.parent, "commit": handed.commit})
+        return handed
 
     def _salvage(self) -> str | None:
         if self.workspace is None or self.job.work.is_review:

@@ -31,6 +31,13 @@ def diff(git: Git, old: str, new: str, paths: Sequence[str] = ()) -> bytes:
     return _run(git, "-p", old, new, paths)
 
 
+def binary(git: Git, old: str, new: str) -> bytes:
+    """The difference of two commits as `git apply` takes it. Raises NotFound where one is gone."""
+    ends = ("--end-of-options", git.commit_of(old), git.commit_of(new))
+    how = ("-p", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
+    return git.run("diff-tree", "-r", *how, "--src-prefix=a/", "--dst-prefix=b/", *ends)
+
+
 def counts(git: Git, old: str, new: str, paths: Sequence[str] = ()) -> tuple[Count, ...]:
     """The files in which two commits differ; what git takes for no text is counted as if it were."""
     rows = [row.split(b"\t", 2) for row in _run(git, "--numstat", old, new, paths, "-z").split(b"\0") if row]

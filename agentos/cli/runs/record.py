@@ -30,7 +30,7 @@ def record(
 
     store = context.store()
     run = runs.find(store, ref)
-    found = recording.of_run(store.local, run)
+    found = recording.of_run(store, run)
     root = (store.git.work_tree or Path()) / store.prefix
     file = output or root / "docs" / "recordings" / f"{run}.jsonl"
     if file.exists() and not append:

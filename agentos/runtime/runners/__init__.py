@@ -14,15 +14,6 @@ from agentos.runtime.runlog import RunLog
 from agentos.runtime.runners import checks, command, llm, replay, simulated
 from agentos.runtime.sandbox import Cell, Ended
 
-MOST_PATCH = 16 << 20
-"""Bytes of a change that is recorded; a run with a larger one can't be played again."""
-
-_CHANGE = r"""
-git add -A . 2>/dev/null
-exec git diff --cached --binary --full-index --no-color --no-renames \
-  --no-ext-diff --no-textconv "$1" 2>/dev/null
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -76,16 +67,6 @@ class Work:
             "command", argv=list(argv), code=ended.code, output=ended.output.decode(errors="replace")
         )
         return ended
-
-    def change(self) -> str | None:
-        """What the files became, committed or not, as a patch; None where it is too large or can't be told.
-
-        Git's part of the workspace is the agent's, so this runs in the sandbox, and is what it says.
-        """
-        line = ["sh", "-c", _CHANGE, "sh", self.workspace.parent]
-        ended: Ended = self.sandbox.run(line, self.cell(), timeout=max(1.0, self.left()), limit=MOST_PATCH)
-        is_whole = ended.code == 0 and len(ended.output) < MOST_PATCH
-        return ended.output.decode(errors="surrogateescape") if is_whole else None
 
 
 class Runner(Protocol):

@@ -67,7 +67,7 @@ def run(work: "Work") -> Outbox:
     if ended.code != 0 or said.is_error:
         how = f"left with {ended.code}" if ended.code else "says that it failed"
         raise Failed(f"{command[0]} {how}: {said.text[-500:] or 'it said nothing'}")
-    work.log.reply({"said": said.text[-MOST_SAID:], "patch": "" if work.is_review else work.change()})
+    work.log.reply({"said": said.text[-MOST_SAID:], "patch": ""})
     return _handed(work, said.text)
 
 
