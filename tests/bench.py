@@ -33,7 +33,7 @@ from rich.table import Table
 
 from agentos.actions import agents, pages, setup, tasks
 from agentos.actions.teams import FULL
-from agentos.cli.tick import APART
+from agentos.cli import beat
 from agentos.errors import Refused
 from agentos.model import ids
 from agentos.model.records import Task
@@ -298,11 +298,13 @@ def heartbeats(store: Store, root: Path, size: int) -> Iterator[Row]:
 
     names = transact(store, prepare, store.person()).value
     lasted = []
-    for name in names:
-        start = time.perf_counter()
-        done = apart.beat(store, Assignment("bench", name), {}, APART, "60m")
-        lasted.append(1000 * (time.perf_counter() - start))
-        assert done.outcome == "settled", done
+    with beat.nursery() as nursery:
+        nursery.open()
+        for name in names:
+            start = time.perf_counter()
+            done = apart.beat(store, Assignment("bench", name), {}, nursery, "60m")
+            lasted.append(1000 * (time.perf_counter() - start))
+            assert done.outcome == "settled", done
     figure = statistics.median(lasted[1:])
     yield Row("heartbeat besides model and checks, wall", size, figure, "fixed", 500, most=1)
 

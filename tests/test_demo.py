@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def live(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A model on 127.0.0.1, whose runs are in this process: they import litellm only once."""
-    monkeypatch.setattr(workshop, "APART", ())
+    monkeypatch.setattr(workshop, "nursery", nullcontext)
     with serve() as server:
         monkeypatch.setenv("AGENTOS_MODEL", script.SCRIPTED)
         monkeypatch.setenv("OPENAI_API_BASE", server.url)
@@ -104,7 +105,7 @@ def test_a_live_model_that_does_not_get_there_is_told_of_in_words(
 def test_a_key_that_is_missing_is_named(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workshop, "APART", ())
+    monkeypatch.setattr(workshop, "nursery", nullcontext)
     monkeypatch.setenv("AGENTOS_MODEL", "openai/any")
     is_good, said = shown(place, capsys, width=60)
     assert not is_good and "No key for the model openai/any: set OPENAI_API_KEY" in said, said

@@ -1,9 +1,8 @@
-"""One heartbeat as a process of its own: `python -m agentos.cli.beat`, started by a tick.
+"""One heartbeat as a process of its own: `python -m agentos.cli.beat`, or forked by a tick.
 
 It starts without typer, which would be a third of its overhead.
 """
 
-import ctypes
 import dataclasses
 import json
 import os
@@ -11,38 +10,62 @@ import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agentos.errors import AgentOSError
 
+if TYPE_CHECKING:
+    from agentos.runtime.nursery import Nursery
+
 PR_SET_DUMPABLE = 4
 
+ALONE = (sys.executable, "-P", "-m", "agentos.cli.beat")
+"""The command of such a process; `-P` keeps the repository's own files from being imported."""
 
-def main() -> None:
-    """Read what is asked from standard input, and print what it came to; both as JSON."""
+
+def answer(asked: bytes) -> bytes:
+    """Wake the agent that is asked for, and say what it came to; both as JSON.
+
+    From then on the process has the environment that it was given, and nobody else's.
+    """
     from agentos.model.rules import Assignment
     from agentos.runtime import heartbeat
     from agentos.runtime.beats import Beat
     from agentos.store.repository import Store
 
     _hide()
-    asked = json.load(sys.stdin)
-    work = Assignment(**asked["work"])
+    given = json.loads(asked)
+    work, root = Assignment(**given["work"]), Path(given["root"])
+    os.environ.clear()
+    os.environ.update(given["environ"])
+    os.chdir(root)
     try:
-        store = Store.open(Path.cwd(), os.environ, lambda: datetime.now(UTC))
-        store = dataclasses.replace(store, quiet=asked["quiet"])
-        done = heartbeat.beat(store, work, asked["env"], is_alone=True)
+        store = Store.open(root, given["environ"], lambda: datetime.now(UTC))
+        store = dataclasses.replace(store, quiet=given["quiet"])
+        done = heartbeat.beat(store, work, given["env"], is_alone=True)
     except AgentOSError as error:
         done = Beat(work.agent, work.task, "failed", text=str(error))
-    json.dump(dataclasses.asdict(done), sys.stdout)
+    return json.dumps(dataclasses.asdict(done)).encode()
+
+
+def nursery() -> "Nursery":
+    """Where a tick gets the processes for its heartbeats from."""
+    from agentos.runtime.nursery import Nursery
+
+    return Nursery(ALONE, answer)
 
 
 def _hide() -> None:
     """Let no other process of this user look into this one, which holds keys: prctl(2) of Linux."""
     if sys.platform == "linux":
+        import ctypes
+
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 if __name__ == "__main__":
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    main()
+    from agentos.runtime.nursery import live
+
+    live(answer)

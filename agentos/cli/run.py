@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Union
 import typer
 
 from agentos.cli import context, keys
-from agentos.cli.tick import APART, MARKS
+from agentos.cli.beat import nursery
+from agentos.cli.tick import MARKS
 from agentos.model.activity import short
 from agentos.model.rules import Assignment
 from agentos.orchestrator.running import Running
@@ -16,6 +17,7 @@ from agentos.orchestrator.tick import Options
 
 if TYPE_CHECKING:
     from agentos.runtime.beats import Beat
+    from agentos.runtime.nursery import Nursery
 
 app = typer.Typer()
 
@@ -34,21 +36,23 @@ def run(
     Example: agentos run --jobs 8
     """
     context.SESSION.quiet = context.SESSION.quiet or quiet
-    running = Running(context.store(), lambda: _options(jobs), _say)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if once:
-            running.once()
-            return
-        context.say("Watching the board; Ctrl-C ends it.")
-        running.forever()
-    except KeyboardInterrupt:
-        _leave(running)
+    with nursery() as born:
+        born.open()
+        running = Running(context.store(), lambda: _options(jobs, born), _say)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            if once:
+                running.once()
+                return
+            context.say("Watching the board; Ctrl-C ends it.")
+            running.forever()
+        except KeyboardInterrupt:
+            _leave(running)
 
 
-def _options(jobs: int) -> Options:
+def _options(jobs: int, born: "Nursery") -> Options:
     found, access = keys.parted(os.environ)
-    return Options(jobs=jobs, keys=found, variables=os.environ, apart=APART, access=access)
+    return Options(jobs=jobs, keys=found, variables=os.environ, nursery=born, access=access)
 
 
 def _leave(running: Running) -> None:

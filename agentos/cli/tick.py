@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 import typer
 
 from agentos.cli import context, keys
+from agentos.cli.beat import nursery
 from agentos.errors import Conflict, Refused, Usage
 from agentos.model import times
 from agentos.model.activity import short
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from agentos.runtime.beats import Beat
 
 app = typer.Typer()
-
-APART = (sys.executable, "-P", "-m", "agentos.cli.beat")
-"""A heartbeat as a process of its own; `-P` keeps the repository's own files from being imported."""
 
 
 MARKS = {"settled": "✓", "passed": "·", "failed": "✗", "lost": "✗"}
@@ -50,7 +48,12 @@ def tick(
     context.SESSION.quiet = context.SESSION.quiet or quiet
     found, access = keys.parted(os.environ)
     options = Options(
-        agent=agent, jobs=jobs, force=force, keys=found, variables=os.environ, apart=APART, access=access
+        agent=agent,
+        jobs=jobs,
+        force=force,
+        keys=found,
+        variables=os.environ,
+        access=access,
     )
     store = dataclasses.replace(context.store(), quiet=_seconds(settle))
     if dry_run:
@@ -58,8 +61,8 @@ def tick(
         _show_preview(steps, work, as_json)
         return
     try:
-        with _progress(as_json) as told:
-            report = ticking.tick(store, options, told)
+        with _progress(as_json) as told, nursery() as born:
+            report = ticking.tick(store, dataclasses.replace(options, nursery=born), told)
     except Conflict as error:
         context.say(f"Nothing done: {error}")
         return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentos.actions import judgement, reviews, setup, tasks
 from agentos.cli import context, keys, patches, review
-from agentos.cli.tick import APART
+from agentos.cli.beat import nursery
 from agentos.model import rules, times
 from agentos.model.words import Status
 from agentos.orchestrator import tick as ticking
@@ -94,8 +94,8 @@ def _equip(draft: Draft, name: str, model: str | None, **settings: Any) -> None:
 def work(store: Store, told: ticking.OnBeat) -> str:
     """Tick until the task waits for a person; gives why it does not, or nothing once its checks passed."""
     found, _ = keys.parted(os.environ)
-    options = ticking.Options(jobs=2, force=True, keys=found, variables=os.environ, apart=APART)
-    with _stoppable(store):
+    with _stoppable(store), nursery() as born:
+        options = ticking.Options(jobs=2, force=True, keys=found, variables=os.environ, nursery=born)
         for _ in range(MOST_TICKS):
             report = ticking.tick(store, options, told)
             board = store.board()

@@ -22,6 +22,7 @@ from agentos.store.transaction import Result, transact
 
 if TYPE_CHECKING:
     from agentos.actions.forges import Access
+    from agentos.runtime.nursery import Nursery
 
 ORCHESTRATOR = Actor("orchestrator", is_agent=True)
 
@@ -34,8 +35,8 @@ class Options:
     """How to tick: only one agent, how many heartbeats side by side, whatever the schedule says.
 
     `keys` and `variables` are what a person gave: keys to every run but the checks', of the variables those
-    that an agent's file lists. `apart` starts a heartbeat in a process of its own; without it, and for
-    simulated agents, heartbeats are threads of this one.
+    that an agent's file lists. `nursery` starts a heartbeat in a process of its own; without it, and
+    for simulated agents, heartbeats are threads of this one.
     """
 
     agent: str | None = None
@@ -43,7 +44,7 @@ class Options:
     force: bool = False
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    apart: tuple[str, ...] = ()
+    nursery: "Nursery | None" = None
     busy: frozenset[str] = frozenset()
     """Agents that are not woken: at work for an earlier tick of this process, or not confined here."""
     is_waking: bool = True

@@ -94,6 +94,9 @@ def _wake(
         return []
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
+    if options.nursery is not None:
+        options.nursery.open()
+
     done = []
     with ThreadPoolExecutor(max_workers=max(1, min(options.jobs, len(work)))) as pool:
         futures = []
@@ -141,9 +144,9 @@ def _beat(store: Store, board: Board, work: Assignment, options: Options) -> "Be
 
     agent = board.agents[work.agent]
     env = _environment(agent, options)
-    if agent.agentos.runner == rules.SIMULATED or not options.apart:
+    if agent.agentos.runner == rules.SIMULATED or options.nursery is None:
         return heartbeat.beat(store, work, env)
-    beat = apart.beat(store, work, env, options.apart, board.config.run_limit)
+    beat = apart.beat(store, work, env, options.nursery, board.config.run_limit)
     if beat.outcome == "lost":
         from agentos.runtime import reaping
 

@@ -168,7 +168,7 @@ class Inside:
         return ended.output
 
     def script(self, text: str) -> str:
-        """What a shell script prints; it takes its input from variables. Raises AgentOSError where it fails."""
+        """What a shell script prints; its input is in variables. Raises AgentOSError where it fails."""
         ended = self.sandbox.run(["sh", "-c", text], self.cell, timeout=TIME)
         said = ended.output.decode(errors="replace").strip()
         if ended.code != 0:
