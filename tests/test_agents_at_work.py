@@ -16,7 +16,7 @@ from test_heartbeat import equip, tick
 from test_workspace import fingerprint, real
 
 from agentos.actions import tasks
-from agentos.cli.tick import APART
+from agentos.cli.beat import nursery
 from agentos.model.words import Status
 from agentos.runtime import prompt, runlog
 from agentos.runtime.recording import Recording
@@ -180,7 +180,7 @@ def test_an_attacker_with_every_tool_has_no_success(shop: Scratch) -> None:
         steps = attacks(shop.root, port)
         play(shop, steps)
         before = fingerprint(shop)
-        report = tick(shop, agent="technical", apart=APART, keys={"ANTHROPIC_API_KEY": KEY})
+        report = tick(shop, agent="technical", nursery=nursery(), keys={"ANTHROPIC_API_KEY": KEY})
     env.unlink()
     (beat,) = report.beats
     assert beat.outcome == "settled", beat

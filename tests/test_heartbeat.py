@@ -16,13 +16,14 @@ from conftest import Cli, Scratch
 
 from agentos.actions import tasks
 from agentos.cli import keys
-from agentos.cli.tick import APART
+from agentos.cli.beat import ALONE, nursery
 from agentos.errors import Invalid, Refused
 from agentos.model.words import Status
 from agentos.orchestrator import tick as ticking
 from agentos.orchestrator.tick import Options, Report
 from agentos.runtime import bubblewrap, budget, sandbox
 from agentos.runtime.ledger import Entry, Ledger
+from agentos.runtime.nursery import Nursery
 from agentos.store import runs
 from agentos.store.runs import Run
 
@@ -280,7 +281,7 @@ def test_a_run_in_a_process_of_its_own_sees_what_was_listed_and_no_key(team: Scr
     )
     equip(team, "technical", command=["sh", "-c", script], env=["GREETING"])
     given = {"GREETING": "hello", "HIDDEN": "not-listed"}
-    report = tick(team, apart=APART, variables=given, keys={"SOME_API_KEY": "sesame-sesame"})
+    report = tick(team, nursery=nursery(), variables=given, keys={"SOME_API_KEY": "sesame-sesame"})
     assert [beat.outcome for beat in report.beats] == ["settled"], report
     made = team.git("show", f"agentos/{TASK}:made.txt")
     assert made.startswith("hello\n") and "sesame" not in made and "not-listed" not in made
@@ -292,11 +293,11 @@ def test_a_run_in_a_process_of_its_own_sees_what_was_listed_and_no_key(team: Scr
 def test_a_killed_run_is_saved_and_continued_once(team: Scratch) -> None:
     slow = "test -f half.txt && exec sh -c 'echo whole > made.txt'; echo half > half.txt; sleep 60"
     equip(team, "technical", command=["sh", "-c", slow])
-    asked = json.dumps(
-        {"work": {"agent": "technical", "task": TASK, "is_review": False}, "env": {}, "quiet": 0.0}
-    )
+    work = {"agent": "technical", "task": TASK, "is_review": False}
+    environ = team.store.git.plain_environment()
+    asked = json.dumps({"work": work, "env": {}, "quiet": 0.0, "root": str(team.root), "environ": environ})
     team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
-    with subprocess.Popen(APART, cwd=team.root, stdin=subprocess.PIPE, start_new_session=True) as run:
+    with subprocess.Popen(ALONE, stdin=subprocess.PIPE, start_new_session=True) as run:
         assert run.stdin is not None
         run.stdin.write(asked.encode())
         run.stdin.close()
@@ -304,7 +305,7 @@ def test_a_killed_run_is_saved_and_continued_once(team: Scratch) -> None:
         assert [claim.pid for claim in team.store.claims()] == [run.pid]
         assert tick(team).beats == (), "somebody is at work on it"
         os.kill(run.pid, signal.SIGKILL)
-    report = tick(team, apart=APART)
+    report = tick(team, nursery=nursery())
     assert any("Its process is gone" in note for note in report.notes)
     assert [beat.outcome for beat in report.beats] == ["settled"], report
     assert team.git("show", f"agentos/{TASK}:half.txt") == "half\n"
@@ -315,10 +316,27 @@ def test_a_killed_run_is_saved_and_continued_once(team: Scratch) -> None:
 
 def test_a_run_whose_process_dies_under_the_tick_is_settled_by_it(team: Scratch) -> None:
     equip(team, "technical", command=["true"])
-    dies = (sys.executable, "-c", "import sys; sys.exit('out of memory')")
-    (beat,) = tick(team, apart=dies).beats
+    dies = Nursery((sys.executable, "-c", "import sys; sys.exit('out of memory')"))
+    (beat,) = tick(team, nursery=dies).beats
     assert (beat.outcome, beat.text) == ("lost", "its process died (out of memory)")
     assert team.store.refs().claims == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks are made on Linux alone")
+def test_a_run_is_a_fork_that_outlives_its_tick(team: Scratch) -> None:
+    equip(team, "technical", command=["sh", "-c", "echo half > half.txt; sleep 1; echo whole > made.txt"])
+    team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
+    line = [str(Path(sys.executable).with_name("agentos")), "tick", "--force"]
+    with subprocess.Popen(line, cwd=team.root, start_new_session=True) as ticking:
+        wait_for((team.store.local / "workspaces" / TASK / "half.txt").exists)
+        (claim,) = team.store.claims()
+        assert claim.pid != ticking.pid and claim.is_alone
+        assert b"tick" in Path(f"/proc/{claim.pid}/cmdline").read_bytes(), "it was not started anew"
+        os.killpg(ticking.pid, signal.SIGKILL)
+    wait_for(lambda: not team.store.claims())
+    assert newest(team).run == claim.run and not newest(team).failure
+    assert team.git("show", f"agentos/{TASK}:made.txt") == "whole\n"
+    wait_for(lambda: not Path(f"/proc/{claim.pid}").exists())
 
 
 def test_what_a_run_cost_that_never_settled_is_brought_into_history(team: Scratch) -> None:

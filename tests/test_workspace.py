@@ -37,7 +37,9 @@ class Bench:
     sandbox: Sandbox
 
     def prepare(self) -> Workspace:
-        return workspace.prepare(self.scratch.store, self.task, self.agent, self.sandbox)
+        return workspace.prepare(
+            self.scratch.store, self.scratch.store.board(), self.task, self.agent, self.sandbox
+        )
 
     def sh(self, ws: Workspace, script: str) -> str:
         """What an agent does: a shell script in the sandbox."""
@@ -46,7 +48,9 @@ class Bench:
         return ended.output.decode()
 
     def collect(self, ws: Workspace) -> Handed:
-        return workspace.collect(self.scratch.store, ws, BY, "Add a login")
+        return workspace.collect(
+            self.scratch.store, ws, BY, "Add a login", self.scratch.store.board().config.workspace.allow
+        )
 
     def work(self, script: str) -> Handed:
         ws = self.prepare()

@@ -6,7 +6,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -98,8 +98,8 @@ def make_git(
             (folder / ref).write_text(commit + "\n")
 
 
-def _origin(store: Store) -> str:
-    """Where the repository comes from, for submodules and LFS: no name or password in the address."""
+def origin(store: Store) -> str:
+    """Configuration that says where the repository comes from: no name or password in the address."""
     url = urlsplit(store.git.text("config", "remote.origin.url", ok=(0, 1)))
     if url.scheme not in ("http", "https") or not re.fullmatch(
         r"[\w.:\[\]-]+", url.netloc.rpartition("@")[2]
@@ -192,6 +192,7 @@ class Clone:
     start: Start
     sandbox: Sandbox
     email: str
+    origin: str = ""
 
     @property
     def reads(self) -> tuple[Path, ...]:
@@ -219,10 +220,8 @@ class Clone:
         self.path.mkdir(exist_ok=True, mode=0o700)
         git = self.path / ".git"
         wipe(git)
-        who = (
-            _origin(self.store) + f"[user]\n\tname = {self.email.partition('@')[0]}\n\temail = {self.email}\n"
-        )
-        make_git(git, self.store, self.start, config=who, copy=self.sandbox.name == "off")
+        who = f"[user]\n\tname = {self.email.partition('@')[0]}\n\temail = {self.email}\n"
+        make_git(git, self.store, self.start, config=self.origin + who, copy=self.sandbox.name == "off")
         write_excludes(git, made)
         with self.git() as inside:
             inside.run("read-tree", "--reset", "-u", self.start.tree)
@@ -264,6 +263,8 @@ def wipe(path: Path) -> None:
     if path.is_symlink() or path.is_file():
         path.unlink()
         return
+    with suppress(OSError):
+        path.rmdir()
     remove = ["rm", "-rf", "--", str(path)]
     for line in (remove, ["chmod", "-R", "u+rwx", "--", str(path)], remove):
         if path.exists():

@@ -191,8 +191,7 @@ def _evidence(job: Job, outbox: Outbox, handed: Handed | None) -> Trailers:
     """
     if handed is None or handed.is_empty or not _has(outbox, o.Submit):
         return []
-    data = workspace.diff(job.store, handed.base, handed.commit)
-    digest = hashlib.sha256(data).hexdigest()[:16]
+    digest = hashlib.sha256(handed.change).hexdigest()[:16]
     if digest in attempts.handed_in(job.history):
         raise Same("The very same change was handed in before and sent back.")
     return [("Commit", handed.commit), ("Diff", digest)]

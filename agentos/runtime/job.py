@@ -53,7 +53,7 @@ class Job:
 def open_job(store: Store, work: Assignment, claim: Claim, board: Board, env: Mapping[str, str]) -> Job:
     """The job for a claim that was just taken; reads history, changes nothing."""
     task, agent, now = board.tasks[work.task], board.agents[work.agent], store.clock()
-    history = tuple(runs.of_task(store, task))
+    history = tuple(runs.of_task(store, task, at=board.commit))
     caps = budget.caps(board, agent, task.id, claim.run, now)
     prices = (agent.agentos.budget.usd_per_million_tokens, board.config.budget.usd_per_million_tokens)
     meter = Meter(

@@ -141,5 +141,5 @@ def _speak_through(end: int) -> None:
     for place in range(3):
         os.dup2(end, place)
     os.close(end)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115
-    sys.stdout, sys.stderr = (open(place, "w", closefd=False) for place in (1, 2))
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 (they stay)
+    sys.stdout, sys.stderr = (open(place, "w", closefd=False) for place in (1, 2))  # noqa: SIM115

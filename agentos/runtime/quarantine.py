@@ -62,8 +62,8 @@ class Quarantine:
         self._objects = objects
         self._allow = allow
 
-    def take(self, pack: Pack) -> tuple[str, tuple[str, ...]]:
-        """The tree that may be handed in, and what was left out of it, with reasons.
+    def take(self, pack: Pack) -> tuple[str | None, tuple[str, ...]]:
+        """The tree that may be handed in, none where it is the parent's, and what was left out, with reasons.
 
         Raises Refused for objects that git finds unsound, and for more files than can be reviewed.
         """
@@ -81,7 +81,10 @@ class Quarantine:
         reasons = {change: self._why_left_out(change) for change in changes}
         out = [change for change, why in reasons.items() if why]
         words = tuple(f"{change.name}: {reasons[change]}" for change in out)
-        return self._without(pack.tree, out) if out else pack.tree, (*pack.skipped, *words)
+        left_out = (*pack.skipped, *words)
+        if len(out) == len(changes):
+            return None, left_out
+        return self._without(pack.tree, out) if out else pack.tree, left_out
 
     def _changes(self, tree: str) -> Iterator[Change]:
         """What the tree changes (git-diff-tree, raw: `:mode mode object object status`, then the path)."""

@@ -48,7 +48,9 @@ def _salvaged(job: Job) -> str | None:
     if not isinstance(place, dict) or job.work.is_review:
         return None
     try:
-        return workspace.salvage(job.store, _workspace(place), job.claim.run)
+        return workspace.salvage(
+            job.store, _workspace(place), job.claim.run, job.board.config.workspace.allow
+        )
     except (AgentOSError, TypeError) as error:
         job.log.write("salvage", error=str(error))
         return None

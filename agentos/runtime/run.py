@@ -70,7 +70,7 @@ class Try:
             self.sandbox = sandbox.find(job.board.config.sandbox)
         except Refused as none:
             raise MissingTool(str(none)) from None
-        self.workspace = workspace.prepare(job.store, job.task, job.agent, self.sandbox)
+        self.workspace = workspace.prepare(job.store, job.board, job.task, job.agent, self.sandbox)
         job.log.say(workspace=dataclasses.asdict(self.workspace))
         told = prompt.gather(job.store, job.board, job.task, job.agent, **closing.told(job, self.workspace))
         job.log.say(prompt=told.hashes())
@@ -102,7 +102,12 @@ class Try:
             return None
         message = f"{self.job.task.id}: {' '.join(self.job.task.title.split())}"
         handed = workspace.collect(
-            self.job.store, self.workspace, self.job.by, message, lambda patch: closing.vet(self.job, patch)
+            self.job.store,
+            self.workspace,
+            self.job.by,
+            message,
+            self.job.board.config.workspace.allow,
+            lambda patch: closing.vet(self.job, patch),
         )
         self.job.log.say(handed={"parent": self.workspace.parent, "commit": handed.commit})
         return handed
@@ -111,7 +116,9 @@ class Try:
         if self.workspace is None or self.job.work.is_review:
             return None
         try:
-            return workspace.salvage(self.job.store, self.workspace, self.job.claim.run)
+            return workspace.salvage(
+                self.job.store, self.workspace, self.job.claim.run, self.job.board.config.workspace.allow
+            )
         except AgentOSError as error:
             self.job.log.write("salvage", error=str(error))
             return None

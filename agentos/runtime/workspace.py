@@ -1,7 +1,7 @@
 """Workspaces: the private clone of a task, what is handed in from it, and what is saved of a failed run."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,15 +49,20 @@ class Handed(NamedTuple):
 
     commit: str
     base: str
-    is_empty: bool
+    change: bytes = b""
+    """What the branch now differs in from its base, as a patch; empty where it does not."""
     left_out: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.change
 
 
 def branch_of(task: str) -> str:
     return f"agentos/{task}"
 
 
-def prepare(store: Store, task: Task, agent: Agent, sandbox: Sandbox) -> Workspace:
+def prepare(store: Store, board: Board, task: Task, agent: Agent, sandbox: Sandbox) -> Workspace:
     """The task's clone on its branch, with salvaged work in it and set up.
 
     For a review nothing is left of earlier runs but what is on the branch, so that no check meets a tool that
@@ -65,8 +70,8 @@ def prepare(store: Store, task: Task, agent: Agent, sandbox: Sandbox) -> Workspa
     set-up that failed, Invalid for a task's name or a mount that can't be.
     """
     refs.claim_ref(task.id)
-    settings = store.board().config.workspace
-    start = _start(store, task.id, is_review=task.status is Status.REVIEW)
+    settings = board.config.workspace
+    start = _start(store, task.id, board.commit, is_review=task.status is Status.REVIEW)
     path, home = store.local / "workspaces" / task.id, store.local / "homes" / agent.name
     for folder in (path.parent, home):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -77,7 +82,8 @@ def prepare(store: Store, task: Task, agent: Agent, sandbox: Sandbox) -> Workspa
     if is_fetched:
         clones.wipe(path)
     made = () if is_fresh else provision.made(store, task.id)
-    clone = clones.Clone(store, path, start, sandbox, f"{agent.name}@agentos.invalid")
+    origin = clones.origin(store) if is_fetched else ""
+    clone = clones.Clone(store, path, start, sandbox, f"{agent.name}@agentos.invalid", origin)
     if clone.check_out(made, is_fresh):
         provision.set_up(clone, task.id, plan)
     reads = (*clone.reads, *provision.mounts(settings))
@@ -85,10 +91,9 @@ def prepare(store: Store, task: Task, agent: Agent, sandbox: Sandbox) -> Workspa
     return Workspace(task.id, path, home, *place, sandbox=sandbox.name)
 
 
-def _start(store: Store, task: str, *, is_review: bool) -> Start:
+def _start(store: Store, task: str, head: str | None, *, is_review: bool) -> Start:
     """Where the task's next run begins: on its branch or the board's, and with what was salvaged."""
     branch = branch_of(task)
-    head = store.refs().head
     if head is None:
         raise Invalid(f"{store.branch} has no commit yet, so there is nothing to work on.")
     tip = branches.tip(store.git, task) or "" if is_review else _tip(store, branch)
@@ -122,41 +127,48 @@ def _is_ancestor(store: Store, one: str, other: str) -> bool:
 
 
 def collect(
-    store: Store, ws: Workspace, by: Actor, message: str, vet: Callable[[bytes], None] = lambda patch: None
+    store: Store,
+    ws: Workspace,
+    by: Actor,
+    message: str,
+    allow: Sequence[str] = (),
+    vet: Callable[[bytes], None] = lambda patch: None,
 ) -> Handed:
     """Hand in the files of the workspace as one commit on the task's branch in the person's repository.
 
     Nothing of the clone's own git is read or run: the files are looked at inside the sandbox, and only
     objects that the commit needs, checked one by one, come out. Left out are records, policy and links that
-    lead outside; `left_out` names them. No commit is made where nothing changed. `vet` sees the difference
-    before the branch has it, and raises for what must never be in its history. Raises Conflict where the
-    branch has moved since `prepare`, Refused for more than a person could review.
+    lead outside, but for what `allow` lets pass; `left_out` names them. No commit is made where nothing
+    changed. `vet` sees the difference before the branch has it, and raises for what must never be in its
+    history. Raises Conflict where the branch has moved since `prepare`, Refused for more than a person could
+    review.
     """
     if _tip(store, ws.branch) != ws.tip:
         raise Conflict(f"{ws.branch} was moved while the agent worked; the next run goes on from there.")
-    commit, left_out = _take(store, ws, by, message)
+    commit, left_out = _take(store, ws, by, message, allow)
+    change = b""
     if commit is not None:
-        vet(diff(store, ws.parent, commit))
+        change = patch.diff(store.git, ws.parent, commit)
+        vet(change)
         why = f"handed in by {by.name}"
         try:
             refs.move(store.git, [Move(f"refs/heads/{ws.branch}", ws.tip or None, commit)], why)
         except refs.Moved:
             raise Conflict(f"{ws.branch} was moved while the agent worked; try again.") from None
     done = commit or ws.parent
-    return Handed(done, ws.base, _tree(store, done) == _tree(store, ws.base), left_out)
+    if ws.base != ws.parent:
+        change = patch.diff(store.git, ws.base, done)
+    return Handed(done, ws.base, change, left_out)
 
 
-def _tree(store: Store, commit: str) -> str:
-    return store.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
-
-
-def salvage(store: Store, ws: Workspace, run: str) -> str | None:
+def salvage(store: Store, ws: Workspace, run: str, allow: Sequence[str] = ()) -> str | None:
     """Keep what a failed run left in a ref of its own; the next `prepare` goes on from there.
 
     None where there is nothing to save. What was kept for 30 days is let go.
     """
     _expire(store)
-    commit, _ = _take(store, ws, Actor("agentos", is_agent=True), f"{ws.task}: saved from run {run}")
+    by = Actor("agentos", is_agent=True)
+    commit, _ = _take(store, ws, by, f"{ws.task}: saved from run {run}", allow)
     if commit is None:
         return None
     ref = f"{SALVAGE}{ws.task}/{re.sub('[^A-Za-z0-9_-]', '-', run)}"
@@ -164,15 +176,17 @@ def salvage(store: Store, ws: Workspace, run: str) -> str | None:
     return ref
 
 
-def _take(store: Store, ws: Workspace, by: Actor, message: str) -> tuple[str | None, tuple[str, ...]]:
+def _take(
+    store: Store, ws: Workspace, by: Actor, message: str, allow: Sequence[str]
+) -> tuple[str | None, tuple[str, ...]]:
     """The commit of what the files now are, or none where nothing changed; and what was left out."""
     sandbox = find("off" if ws.sandbox == "off" else "auto")
-    allow = store.board().config.workspace.allow
-    with clones.box(store) as box, clones.box(store) as folder:
-        pack = handing.look(store, sandbox, ws.path, ws.parent, box, provision.made(store, ws.task))
-        with quarantine.opened(store, ws.parent, folder, allow) as held:
+    with clones.box(store) as box:
+        (box / "look").mkdir()
+        pack = handing.look(store, sandbox, ws.path, ws.parent, box / "look", provision.made(store, ws.task))
+        with quarantine.opened(store, ws.parent, box / "held", allow) as held:
             tree, left_out = held.take(pack)
-            if tree == _tree(store, ws.parent):
+            if tree is None:
                 return None, left_out
             text = f"{message.strip()}\n\nAgent: {by.name}\nTask: {ws.task}\n{branches.BASE}: {ws.base}\n"
             return held.commit(tree, by, text), left_out

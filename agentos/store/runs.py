@@ -41,22 +41,21 @@ class Run:
         return self.run, self.commit, self.verdict, self.failure
 
 
-def of_task(store: Store, task: Task, limit: int = 50) -> list[Run]:
-    """The last commits that changed a task or said something about it, newest first.
+def of_task(store: Store, task: Task, limit: int = 50, at: str | None = None) -> list[Run]:
+    """The last commits that changed a task or said something about it, newest first; up to commit `at`.
 
     A run counts once, though a rewritten branch that was merged again has its commit twice.
     """
-    return _read(store, [f"-n{limit}"], [task.path, f"board/messages/{task.id}"])
+    return _read(store, at or store.refs().head, [f"-n{limit}"], [task.path, f"board/messages/{task.id}"])
 
 
 def since(store: Store, moment: datetime) -> list[Run]:
     """The runs that were settled since a moment, newest first."""
-    everything = _read(store, [f"--since={times.stamp(moment)}"], ["board"])
+    everything = _read(store, store.refs().head, [f"--since={times.stamp(moment)}"], ["board"])
     return [run for run in everything if run.run]
 
 
-def _read(store: Store, options: list[str], paths: list[str]) -> list[Run]:
-    head = store.refs().head
+def _read(store: Store, head: str | None, options: list[str], paths: list[str]) -> list[Run]:
     if head is None:
         return []
     under = [store.prefix + path for path in paths]
