@@ -17,7 +17,7 @@ Answer = Callable[[bytes], bytes]
 """What a process does: it is asked, and gives its answer, which is one line."""
 
 
-LOADED = ("agentos.runtime.bubblewrap", "agentos.runtime.run")
+LOADED = ("agentos.runtime.bubblewrap", "agentos.runtime.run", "yaml")
 """What every heartbeat that is more than simulated needs."""
 
 
