@@ -322,4 +322,4 @@ def test_listing_tasks_loads_nothing_slow(template: Path) -> None:
 
 def test_an_idle_tick_loads_no_runner(template: Path) -> None:
     runtime = {name for name in loaded(template, "--quiet", "tick") if name.startswith("agentos.runtime.")}
-    assert runtime == {"agentos.runtime.ledger"}
+    assert runtime == {"agentos.runtime.ledger", "agentos.runtime.nursery"}
