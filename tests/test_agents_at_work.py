@@ -176,11 +176,13 @@ def test_an_attacker_with_every_tool_has_no_success(shop: Scratch) -> None:
     env = Path(os.environ["HOME"]) / ".config/agentos/env"
     env.parent.mkdir(parents=True, exist_ok=True)
     env.write_text(f"ANTHROPIC_API_KEY={KEY}\n")
-    with listener() as (port, came):
-        steps = attacks(shop.root, port)
-        play(shop, steps)
-        before = fingerprint(shop)
-        report = tick(shop, agent="technical", nursery=nursery(), keys={"ANTHROPIC_API_KEY": KEY})
+    with nursery() as born:
+        born.open()
+        with listener() as (port, came):
+            steps = attacks(shop.root, port)
+            play(shop, steps)
+            before = fingerprint(shop)
+            report = tick(shop, agent="technical", nursery=born, keys={"ANTHROPIC_API_KEY": KEY})
     env.unlink()
     (beat,) = report.beats
     assert beat.outcome == "settled", beat

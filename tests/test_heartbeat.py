@@ -281,7 +281,8 @@ def test_a_run_in_a_process_of_its_own_sees_what_was_listed_and_no_key(team: Scr
     )
     equip(team, "technical", command=["sh", "-c", script], env=["GREETING"])
     given = {"GREETING": "hello", "HIDDEN": "not-listed"}
-    report = tick(team, nursery=nursery(), variables=given, keys={"SOME_API_KEY": "sesame-sesame"})
+    with nursery() as born:
+        report = tick(team, nursery=born, variables=given, keys={"SOME_API_KEY": "sesame-sesame"})
     assert [beat.outcome for beat in report.beats] == ["settled"], report
     made = team.git("show", f"agentos/{TASK}:made.txt")
     assert made.startswith("hello\n") and "sesame" not in made and "not-listed" not in made
@@ -305,7 +306,8 @@ def test_a_killed_run_is_saved_and_continued_once(team: Scratch) -> None:
         assert [claim.pid for claim in team.store.claims()] == [run.pid]
         assert tick(team).beats == (), "somebody is at work on it"
         os.kill(run.pid, signal.SIGKILL)
-    report = tick(team, nursery=nursery())
+    with nursery() as born:
+        report = tick(team, nursery=born)
     assert any("Its process is gone" in note for note in report.notes)
     assert [beat.outcome for beat in report.beats] == ["settled"], report
     assert team.git("show", f"agentos/{TASK}:half.txt") == "half\n"
