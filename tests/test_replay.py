@@ -117,6 +117,7 @@ def test_a_recording_that_does_not_fit_or_runs_out_says_so(team: Scratch, text: 
         equip(team, "technical", runner="replay", replay=FILE)
     (beat,) = tick(team).beats
     assert beat.outcome == "failed" and said in beat.text, beat
+    assert said in str(team.store.board().task("1").blocked), "another try would bring the same"
     assert not (newest(team).commit or newest(team).tokens)
 
 
@@ -137,6 +138,58 @@ def test_a_recording_keeps_what_it_is_given() -> None:
     assert recording.parse(one.text() + two.text(), "f") == (one, two)
     with pytest.raises(Invalid, match="f:1"):
         recording.parse("[" * 100_000, "f")
+
+
+def reply(runner: str, **fields: Any) -> str:
+    return Recording(runner, replies=(fields,)).text()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\x00\n", "f:1: a line of a recording is a JSON object"),
+        (f'{{"recording": {"9" * 5000}}}', "f:1: a line of a recording is a JSON object"),
+        ('{"recording": NaN, "runner": "llm"}', "f:1: a recording of another version"),
+        ('{"recording": 1, "runner": ["llm"]}', "f:1: a recording of another version"),
+        (
+            reply("llm", text="", calls=[["c", "write", "x" * 600_000]]),
+            "f:2: an answer of 600,006 characters",
+        ),
+        (reply("llm", text="", calls=[["c", "list", {}]]), "f:2: no answer of the runner llm"),
+        (reply("command", said="\ud800", patch=""), "f:2: no answer of the runner command"),
+        (reply("command", said="\udc80", patch=""), "f:2: no answer of the runner command"),
+        (reply("command", said="", patch="\ud800"), "f:2: no answer of the runner command"),
+    ],
+)
+def test_a_hostile_recording_is_refused_with_its_line(text: str, said: str) -> None:
+    with pytest.raises(Invalid, match=said):
+        recording.parse(text, "f")
+
+
+def test_lines_may_be_empty_and_hold_the_separators_of_unicode() -> None:
+    text = '\r\n{"recording": 1, "runner": "llm"}\r\n\n{"text": "a\u2028b\x85", "calls": []}\r\n\n'
+    (found,) = recording.parse(text, "f")
+    assert [each["text"] for each in found.replies] == ["a\u2028b\x85"]
+
+
+def test_a_recorded_run_gets_no_further_out_than_a_live_one(team: Scratch, tmp_path: Path) -> None:  # noqa: F811
+    paths = ["../../../x.txt", str(tmp_path / "evil"), ".git/hooks/pre-commit"]
+    steps = [("write", {"path": path, "content": "x"}) for path in paths]
+    hand_over(team, model(team, *steps, ("write", {"path": "made.txt", "content": "x"}), ("finish", {})))
+    (beat,) = tick(team).beats
+    log = (team.store.local / "runs" / beat.run / "log.jsonl").read_text()
+    assert beat.outcome == "settled" and log.count('"text": "Error:') == 3, log
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_link_out_of_the_patch_of_a_recorded_command_is_refused(team: Scratch, tmp_path: Path) -> None:  # noqa: F811
+    new = "diff --git a/{0} b/{0}\nnew file mode {1}\n--- /dev/null\n+++ b/{0}\n@@ -0,0 +1 @@\n+{2}\n"
+    patch = new.format("l", "120000", tmp_path) + "\\ No newline at end of file\n"
+    patch += new.format("l/evil", "100644", "x")
+    effect = {"said": "Done.", "patch": patch}
+    hand_over(team, Recording("command", prompt=asked(team), replies=(effect,)).text())
+    (beat,) = tick(team).beats
+    assert "beyond a symbolic link" in beat.text and not (tmp_path / "evil").exists()
 
 
 # What command lines say of themselves -------------------------------------------------------------------

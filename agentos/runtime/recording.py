@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentos.errors import Invalid, NotFound, Refused
-from agentos.runtime import runlog
+from agentos.runtime import provider, runlog
 from agentos.runtime.failures import MissingTool
 from agentos.runtime.prompt import Prompt
 from agentos.store import patch
@@ -18,6 +18,9 @@ FORMAT = 1
 ASKED = "task"
 """The part of a prompt that must be the same: a recording answers one task as it read. The other parts name
 moments and messages, and so are new in every repository."""
+
+MOST = {"llm": 2 * provider.MOST_ANSWER, "command": runlog.MOST_REPLIES}
+"""Characters of one answer; a model's has room for what redaction adds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,9 @@ def parse(text: str, where: str) -> tuple[Recording, ...]:
     """The runs of a recording, one after another. Raises Invalid, with the line."""
     heads: list[Mapping[str, Any]] = []
     replies: list[list[Mapping[str, Any]]] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
         found = _object(line, f"{where}:{number}")
         if "recording" in found:
             heads.append(_head(found, f"{where}:{number}"))
@@ -135,17 +140,37 @@ def _usage(found: Any) -> dict[str, float] | None:
 
 
 def _reply(found: Mapping[str, Any], runner: str, where: str) -> Mapping[str, Any]:
-    """An answer with the fields that its runner wants, of their kinds."""
-    calls = found.get("calls")
-    if runner == "command":
-        is_whole = all(isinstance(found.get(name), str) for name in ("patch", "said"))
-    else:
-        is_whole = (
-            isinstance(found.get("text"), str) and isinstance(calls, list) and all(map(_is_call, calls))
-        )
-    if not is_whole:
+    """An answer with the fields that its runner wants, of their kinds, and no larger than they get."""
+    if not (_is_effect(found) if runner == "command" else _is_answer(found)):
         raise Invalid(f"{where}: no answer of the runner {runner}; record it again.")
+    size, most = _size(found), MOST[runner]
+    if size > most:
+        raise Invalid(
+            f"{where}: an answer of {size:,} characters; the runner {runner} gives {most:,} at most."
+        )
     return found
+
+
+def _is_answer(found: Mapping[str, Any]) -> bool:
+    calls = found.get("calls")
+    return isinstance(found.get("text"), str) and isinstance(calls, list) and all(map(_is_call, calls))
+
+
+def _is_effect(found: Mapping[str, Any]) -> bool:
+    """What a command said, and its change: text in which lone surrogates stand for bytes."""
+    return _is_text(found.get("said"), "strict") and _is_text(found.get("patch"), "surrogateescape")
+
+
+def _is_text(found: Any, errors: str) -> bool:
+    try:
+        return isinstance(found, str) and found.encode(errors=errors) is not None
+    except UnicodeEncodeError:
+        return False
+
+
+def _size(found: Mapping[str, Any]) -> int:
+    texts = [found.get(name, "") for name in ("text", "said", "patch")]
+    return sum(map(len, texts)) + sum(len(part) for call in found.get("calls", ()) for part in call)
 
 
 def _is_call(found: Any) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agentos.errors import Invalid
 from agentos.runtime import recording
 from agentos.runtime.budget import Usage
 from agentos.runtime.failures import MissingTool
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def run(work: "Work") -> Outbox:
     """Play the recording that the agent's file names, as the board's commit has it.
 
-    Raises MissingTool where there is none, where it does not fit, or where it runs out.
+    Raises MissingTool where there is none that can be read, where it does not fit, or where it runs out.
     """
     path = work.agent.agentos.replay
     if not path:
@@ -26,7 +27,10 @@ def run(work: "Work") -> Outbox:
     text = work.committed(path)
     if not text:
         raise MissingTool(f"{path} is not in the board's last commit; commit it, or mend `replay:`.")
-    found = recording.parse(text, path)
+    try:
+        found = recording.parse(text, path)
+    except Invalid as broken:
+        raise MissingTool(str(broken)) from None
     return play(work, recording.choose(found, work.prompt, work.is_review, path))
 
 
