@@ -1,16 +1,20 @@
 """The hard lines of agents at work, from end to end: whole ticks with real processes, servers and sandboxes."""
 
 import shutil
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
-from conftest import Cli, Scratch
+from conftest import Cli, Outcome, Scratch
 from test_heartbeat import TASK, equip, history, newest, setting, team, tick, wait_for
 
 from agentos.actions import tasks
 from agentos.model.words import Status
 from agentos.orchestrator import tick as ticking
 from agentos.orchestrator.tick import Options
+from agentos.runtime import bubblewrap
 
 __all__ = ["setting", "team"]
 
@@ -75,3 +79,51 @@ def test_a_branch_checked_out_while_a_run_is_at_it_costs_no_try(team: Scratch) -
     equip(team, "technical", command=["sh", "-c", "test -f half.txt && echo whole > whole.txt"])
     assert [beat.outcome for beat in tick(team).beats] == ["settled"]
     assert team.git("show", f"agentos/{TASK}:half.txt") == "half\n", "what it had done by then is kept"
+
+
+# Where the kernel refuses -------------------------------------------------------------------------------
+
+IN_A_SPACE = ["unshare", "--user", "--map-root-user", "--mount"]
+"""A user namespace, in which the machine can be changed for what runs there alone."""
+
+
+def ways_to_be_without() -> list[tuple[list[str], str]]:
+    """Command lines under which there is no sandbox, each with what is then said.
+
+    Where no user namespace can be made, this machine is such a one itself.
+    """
+    program = bubblewrap.program()
+    if program is None:
+        return [([], "bubblewrap is not installed")]
+    if subprocess.run([*IN_A_SPACE, "true"], capture_output=True, check=False).returncode:
+        return [([], "user namespaces may be off")]
+    off = "echo 0 > /proc/sys/user/max_user_namespaces"
+    found = {
+        off: "user namespaces may be off",
+        f"mount --bind /dev/null {program}": "bubblewrap is not installed",
+    }
+    return [([*IN_A_SPACE, "sh", "-ec", f'{first}; exec "$@"', "sh"], said) for first, said in found.items()]
+
+
+def outside(board: Scratch, before: list[str], *args: str) -> Outcome:
+    """A command of `agentos` as a process, behind another command line."""
+    line = [*before, str(Path(sys.executable).with_name("agentos")), *args]
+    done = subprocess.run(line, cwd=board.root, capture_output=True, text=True, check=False)
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def test_where_the_kernel_allows_no_sandbox_nothing_is_claimed_and_others_are_woken(team: Scratch) -> None:
+    team.write("board/config.yml", team.read("board/config.yml").replace("sandbox: 'off'", "sandbox: auto"))
+    team.act(lambda draft: tasks.add(draft, "The talk", assignees=["qa"]))
+    equip(team, "qa", paused=False)
+    for before, said in ways_to_be_without():
+        done = outside(team, before, "tick")
+        assert done.code == 6, done
+        (error,) = [line for line in done.err.splitlines() if "Not woken" in line]
+        assert "Not woken: technical. Agents may run no commands here: " in error
+        assert said in error and "`sandbox: off` in board/config.yml" in error
+        assert said in outside(team, before, "doctor").err
+    board = team.store.board()
+    assert [board.task(number).status for number in ("1", "2")] == [Status.ASSIGNED, Status.REVIEW]
+    assert team.store.refs().claims == {} and not board.task("1").blocked
+    assert not [run for run in history(team) if run.run] and not (team.store.local / "runs").exists()
