@@ -4,17 +4,22 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import Cli, Outcome, Scratch
-from test_heartbeat import TASK, equip, history, newest, setting, team, tick, wait_for
+from test_heartbeat import TASK, confinement, equip, history, newest, setting, team, tick, wait_for
 
 from agentos.actions import tasks
+from agentos.model import rules
 from agentos.model.words import Status
 from agentos.orchestrator import tick as ticking
 from agentos.orchestrator.tick import Options
 from agentos.runtime import bubblewrap
+from agentos.runtime.runners import checks
 
 __all__ = ["setting", "team"]
 
@@ -59,7 +64,7 @@ def test_a_person_looks_at_the_branch_in_their_own_checkout_and_approves(team: S
 def test_a_branch_checked_out_while_a_run_is_at_it_costs_no_try(team: Scratch) -> None:
     tick(team, agent="technical")
     team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
-    slow = "echo half > half.txt; while ! test -f go.txt; do sleep 0.05; done"
+    slow = "echo half > half.txt; for i in $(seq 400); do test -f go.txt && break; sleep 0.05; done"
     equip(team, "technical", command=["sh", "-c", slow])
     place = team.store.local / "workspaces" / TASK
 
@@ -127,3 +132,92 @@ def test_where_the_kernel_allows_no_sandbox_nothing_is_claimed_and_others_are_wo
     assert [board.task(number).status for number in ("1", "2")] == [Status.ASSIGNED, Status.REVIEW]
     assert team.store.refs().claims == {} and not board.task("1").blocked
     assert not [run for run in history(team) if run.run] and not (team.store.local / "runs").exists()
+
+
+# Checks -------------------------------------------------------------------------------------------------
+
+
+def checked(board: Scratch, check: str) -> None:
+    """The task with this check instead, handed in by technical; qa runs checks."""
+    task = f"board/tasks/{TASK}.md"
+    board.write(task, board.read(task).replace("test -f made.txt", check))
+    tick(board, agent="technical")
+    equip(board, "qa", paused=False, runner="checks")
+
+
+def test_checks_that_fail_on_merged_work_become_a_bug_fix_task(team: Scratch, cli: Cli) -> None:
+    checked(team, "grep -c whole made.txt")
+    team.git("merge", "-q", f"agentos/{TASK}")
+    (beat,) = tick(team, agent="qa").beats
+    assert beat.outcome == "settled" and newest(team).failure == "checks", beat
+    board = team.store.board()
+    whole, bug = board.task("1"), board.task("2")
+    assert bug.title == "Fix TASK-001: grep -c whole made.txt fails on main"
+    assert (bug.parent, bug.labels, bug.assignees) == (TASK, ("bug",), ("technical",))
+    text = team.store.body(bug)
+    assert "`grep -c whole made.txt` leaves with 1:\n\n```\n0\n```" in text, "what it printed"
+    assert "- [ ] `grep -c whole made.txt` passes" in text
+    assert (whole.status, whole.blocked) == (Status.IN_PROGRESS, None)
+    assert rules.next_step(board, whole) == "waits for its children"
+    equip(team, "technical", command=["sh", "-c", "echo whole > made.txt"])
+    assert [beat.task for beat in tick(team, agent="technical").beats] == [bug.id]
+    assert [beat.outcome for beat in tick(team, agent="qa").beats] == ["settled"]
+    assert cli("review", "2").code == 0 and cli("approve", "2").code == 0
+    assert team.store.board().task("1").status is Status.REVIEW
+    (beat,) = tick(team, agent="qa").beats
+    assert beat.outcome == "settled" and newest(team).verdict == "approved", "its checks are run again"
+    assert "- [x] `grep -c whole made.txt` passes" in team.read(f"board/tasks/{TASK}.md")
+
+
+def test_checks_that_fail_while_a_person_merges_reopen_the_task(team: Scratch, cli: Cli) -> None:
+    waits = "touch begun.txt; for i in $(seq 400); do test -f go.txt && break; sleep 0.05; done"
+    checked(team, f"sh -c '{waits}; echo broken; exit 3'")
+    place = team.store.local / "workspaces" / TASK
+    reviewer = threading.Thread(target=tick, args=(team,), kwargs={"agent": "qa"})
+    reviewer.start()
+    wait_for((place / "begun.txt").exists)
+    assert cli("review", "1").code == 0 and cli("approve", "1").code == 0
+    (place / "go.txt").write_text("go")
+    reviewer.join()
+    board = team.store.board()
+    assert (board.task("1").status, board.task("1").resolution) == (Status.IN_PROGRESS, None)
+    assert board.task("2").parent == TASK and "broken" in team.store.body(board.task("2"))
+    assert team.read("made.txt") == "done\n" and team.git("status", "--porcelain") == ""
+
+
+def test_a_check_that_never_ends_floods_or_stays_is_stopped_and_sent_back(
+    team: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that forks and detaches is gone with the rest, where there is a sandbox."""
+    monkeypatch.setattr(checks, "LONGEST", 1.5)
+    never = "sh -c 'echo waiting; while :; do sleep 1; done'"
+    flood = "sh -c 'yes flood | head -c 100000000; echo the last line; exit 1'"
+    stays = "sh -c 'setsid sh -c \"while :; do sleep 1; done\" agentos-stays & exit 1'"
+    checked(team, f"{never}` passes\n- [ ] `{flood}` passes\n- [ ] `{stays}")
+    began = time.monotonic()
+    (beat,) = tick(team, agent="qa").beats
+    assert time.monotonic() - began < 15 and beat.outcome == "settled", beat
+    assert team.store.board().task("1").status is Status.IN_PROGRESS
+    said = next(text for text in spoken(team) if "checks fail" in text)
+    assert "3 of 3 checks fail." in said
+    assert "was stopped after 2 s:\n\n```\nwaiting\n```" in said
+    assert "the last line\n```" in said and len(said) < 10_000
+    assert size(team.store.local / "runs" / beat.run) < 1 << 20
+    assert newest(team).failure == "checks" and team.store.refs().claims == {}
+    if confinement() == "auto":
+        assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"agentos-stays" in words(p)]
+
+
+def spoken(board: Scratch) -> list[str]:
+    """Everything that was said about the task."""
+    return [board.store.body(message) for message in board.store.board().messages_of(TASK)]
+
+
+def words(file: Path) -> bytes:
+    with suppress(OSError):
+        return file.read_bytes()
+    return b""
+
+
+def size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -86,11 +86,12 @@ def handed_in(history: Sequence[Run]) -> set[str]:
 
 
 def is_reviewed(agent: str, history: Sequence[Run]) -> bool:
-    """Whether this agent has given its verdict, and nothing was handed in and nobody has spoken since."""
+    """Whether this agent has given its verdict, and nothing else has happened to it since but runs
+    that handed nothing in."""
     for run in history:
         if run.verdict and run.agent == agent:
             return True
-        if (run.commit and not run.verdict) or not (run.run or run.agent):
+        if (run.commit and not run.verdict) or not run.run:
             return False
     return False
 

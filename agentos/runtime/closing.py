@@ -10,7 +10,7 @@ from agentos.actions import messages, tasks
 from agentos.errors import AgentOSError, Conflict
 from agentos.model import times
 from agentos.model.activity import BUDGET, NEAR, events, sentence
-from agentos.runtime import attempts, secrets, workspace
+from agentos.runtime import attempts, regression, secrets, workspace
 from agentos.runtime import outbox as o
 from agentos.runtime import settle as settling
 from agentos.runtime.attempts import Next
@@ -45,7 +45,9 @@ def settle(job: Job, outbox: Outbox, handed: Handed | None, tip: str, is_unconfi
 
     def decide(draft: Draft) -> None:
         name = claims.require(draft, job.claim)
-        if is_still_due(draft.task(name), job.work):
+        if job.work.is_review and regression.is_one(job, draft.task(name), outbox, tip):
+            regression.report(draft, draft.task(name), outbox, job.store.branch)
+        elif is_still_due(draft.task(name), job.work):
             refused[:] = _apply(draft, name, job, outbox, handed, has_diff=bool(shown), is_kept=bool(tip))
         elif job.meter.total.tokens:
             raise Cancelled(f"{name} has moved on meanwhile.")

@@ -85,3 +85,9 @@ def is_still_due(task: Task, work: Assignment) -> bool:
     if work.is_review:
         return task.status is Status.REVIEW and work.agent not in task.assignees
     return task.status is Status.IN_PROGRESS and task.assignees[:1] == (work.agent,)
+
+
+def is_still_wanted(task: Task, job: Job) -> bool:
+    """Whether a run is to go on: it is due, or runs checks of work that is completed meanwhile."""
+    is_told = job.runner == "checks" and job.work.is_review and task.is_completed
+    return is_told or is_still_due(task, job.work)

@@ -168,12 +168,16 @@ ACTIONS: dict[str, type] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outbox:
-    """What one run proposes for its task, in order; `handoff` is a note for the task's next run."""
+    """What one run proposes for its task, in order; `handoff` is a note for the task's next run.
+
+    `failing` are the checks that the runner `checks` saw fail.
+    """
 
     actions: tuple[Action, ...] = ()
     usage: Usage = dataclasses.field(default_factory=Usage)
     handoff: str = ""
     is_simulated: bool = False
+    failing: tuple[str, ...] = ()
 
 
 def make(name: str, arguments: Mapping[str, Any]) -> Action:

@@ -7,7 +7,7 @@ from agentos.model import times
 from agentos.runtime import attempts, closing, prompt, runlog, sandbox, workspace
 from agentos.runtime.beats import Beat
 from agentos.runtime.failures import Cancelled, MissingTool
-from agentos.runtime.job import Job, is_still_due
+from agentos.runtime.job import Job, is_still_wanted
 from agentos.runtime.lease import Lease
 from agentos.runtime.outbox import Outbox
 from agentos.runtime.runners import RUNNERS, Work
@@ -60,7 +60,7 @@ class Try:
     def _has_moved_on(self, name: str) -> str | None:
         """Why the task is no longer this run's, as the board now stands."""
         task = self.job.store.board().tasks.get(name)
-        if task is not None and is_still_due(task, self.job.work):
+        if task is not None and is_still_wanted(task, self.job):
             return None
         return f"{name} has moved on meanwhile."
 

@@ -45,12 +45,9 @@ def run(work: "Work") -> Outbox:
     ticks: list[Action] = [
         Tick(one.box.number, one.is_passed) for one in seen if one.is_passed is not one.box.is_ticked
     ]
-    return Outbox(
-        (
-            *ticks,
-            _verdict(seen, [box for box in boxes if not box.check and not box.is_ticked], work.log.known),
-        )
-    )
+    left = [box for box in boxes if not box.check and not box.is_ticked]
+    failing = tuple(one.box.check for one in seen if one.box.check and not one.is_passed)
+    return Outbox((*ticks, _verdict(seen, left, work.log.known)), failing=failing)
 
 
 def _verdict(seen: Sequence[Seen], left: Sequence[Box], known: Sequence[str]) -> Action:
