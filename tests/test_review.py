@@ -142,7 +142,59 @@ def test_names_of_files_can_not_forge_lines(work: Work) -> None:
     work.hand_in(**{"src/x\n+++ b\x1b[31m": "x\n"})
     shown = work.cli("review", "1").out
     assert "\x1b" not in shown and "\n+++ b^[" not in shown
-    assert " src/x^J+++ b^[[31m |     1 +\n" in shown
+    assert " src/x^J+++ b^[[31m |     1 + (new)\n" in shown
+
+
+def test_moves_modes_and_links_are_said(work: Work) -> None:
+    text = (work.there.root / "src/a.txt").read_text().replace("a3\n", "A3\r\n")
+    (work.there.root / "run").symlink_to("src/a.txt")
+    (work.there.root / "Makefile").chmod(0o755)
+    work.hand_in(**{"src/a.txt": None, "CLAUDE.md": text, "src/x.bin": b"\x00\n" * 3})
+    shown = work.cli("review", "1").out
+    for line in (
+        " CLAUDE.md |     2 +- (was src/a.txt)", " Makefile  |     0 (now executable)",
+        " run       |     1 + (new link)", " src/x.bin |     3 +++ (binary, new)",
+        "steers       CLAUDE.md", "rename from src/a.txt", "+A3^M", "old mode 100644",
+    ):  # fmt: skip
+        assert f"\n{line}\n" in shown, line
+    assert "\n a20\n" not in shown, "only what is different in it"
+    files = {file["path"]: file for file in json.loads(work.cli("review", "1", "--json").out)["files"]}
+    assert (files["CLAUDE.md"]["was"], files["Makefile"]["mode"], files["run"]["old_mode"]) == (
+        "src/a.txt", "100755", "000000",
+    )  # fmt: skip
+    work.there.git("mv", "CLAUDE.md", "plain.md")
+    work.hand_in(**{".github/x.yml": "on: push\n"})
+    work.here.git("merge", "-q", BRANCH)
+    work.branch()
+    work.there.git("mv", ".github/x.yml", "x.yml")
+    work.hand_in()
+    assert "protected    .github/x.yml" in work.cli("review", "1").out, "it would be gone from there"
+
+
+def test_a_long_file_is_cut_and_wants_a_full_look(work: Work) -> None:
+    work.hand_in(**{"src/a b.txt": "row\n" * 5000, "src/c.txt": "seen\n", "src/é": "x" * 300_000})
+    shown = work.cli("review", "1")
+    assert shown.out.count("+row\n") < 300 and "+seen\n" in shown.out and len(shown.out) < 30_000
+    assert "\n@@ the rest of src/a b.txt is not shown: " in shown.out
+    assert "Not shown in full: src/a b.txt" in shown.out and "review TASK-001 --full" in shown.out
+    assert work.cli("approve", "1").code == 6, "that was no look"
+    assert work.cli("review", "1", "--full").out.count("+row\n") == 5000
+    assert work.cli("approve", "1").code == 0
+
+
+def test_nothing_to_look_at_is_said(work: Work) -> None:
+    assert "no branch" in work.cli("review", "1").out
+    work.here.write("docs/login.md", f"---\ntitle: How\ntype: research\ntask: {TASK}\n---\nSo.\n")
+    assert "document     docs/login.md (research)" in work.cli("review", "1").out
+    work.there.git("commit", "-q", "--allow-empty", "-m", "nothing")
+    work.here.git("fetch", "-q", str(work.there.root), f"+HEAD:refs/heads/{BRANCH}")
+    assert f"{BRANCH} changes nothing." in work.cli("review", "1").out
+    work.here.git("merge", "-q", BRANCH)
+    assert "is merged; nothing of it is left" in work.cli("review", "1").out
+    work.cli("reject", "1", "-m", "No")
+    done = work.cli("review")
+    assert (done.code, done.out, done.err) == (0, "", "Nothing waits for review.\n")
+    assert work.cli("review", "--json").out == "[]\n"
 
 
 def test_what_is_new_since_the_last_look(work: Work) -> None:
@@ -150,7 +202,9 @@ def test_what_is_new_since_the_last_look(work: Work) -> None:
     first = work.tip
     assert "since you last looked" not in work.cli("review", "1").out
     assert "You have looked at this." in work.cli("review", "1").out
+    assert json.loads(work.cli("review", "1", "--json").out)["look"] == "seen"
     work.hand_in(src__c_txt="two\n")
+    assert json.loads(work.cli("review", "--json").out)[0]["look"] == "changed"
     assert (
         f"Changed since you last looked: {first[:9]} → {work.tip[:9]}"
         in work.cli("review", "1", "--stat").out

@@ -7,7 +7,7 @@ from agentos.model import protected
 from agentos.model.activity import Actor
 from agentos.model.board import Board
 from agentos.model.markdown import Box, criteria
-from agentos.model.records import Task
+from agentos.model.records import Document, Task
 from agentos.model.words import Status
 from agentos.store import branches, looks, patch, runs
 from agentos.store.branches import Branch
@@ -22,7 +22,7 @@ class Review:
     """The work on one task, as its reviewer needs it; `branch` is None where there is no code.
 
     `protected` are the paths that only a person who says so may let in, `steering` those that no check may;
-    `seen` is what the one who asks was last shown.
+    `documents` were written for it, `seen` is what the one who asks was last shown.
     """
 
     task: Task
@@ -32,6 +32,7 @@ class Review:
     runs: tuple[Run, ...]
     protected: tuple[str, ...]
     steering: tuple[str, ...]
+    documents: tuple[Document, ...]
     seen: Look | None
 
     @property
@@ -72,6 +73,13 @@ class Review:
         return any(run.is_unconfined for run in self.runs)
 
     @property
+    def look(self) -> str:
+        """What the one who asks knows of it: `seen`, `changed` since, or nothing."""
+        if self.seen is None or self.branch is None:
+            return ""
+        return "seen" if self.seen.commit == self.branch.commit else "changed"
+
+    @property
     def checks(self) -> str:
         """How many of the criteria that are checks have passed, such as `2/3`; empty without any."""
         boxes = [box for box in self.criteria if box.check]
@@ -87,15 +95,16 @@ def of(store: Store, board: Board, task: Task, by: Actor) -> Review:
     """The work on one task, be it in review or not."""
     branch = branches.of(store, task.id)
     counts = patch.counts(store.git, branch.base, branch.commit) if branch else ()
-    allow = allowed(board)
+    paths, allow = [path for count in counts for path in count.paths], allowed(board)
     return Review(
         task,
         branch,
         counts,
         tuple(criteria(store.body(task))),
         tuple(run for run in runs.of_task(store, task, limit=200) if run.task == task.id),
-        tuple(guarded((count.path for count in counts), store.prefix, allow)),
-        tuple(steering((count.path for count in counts), allow)),
+        tuple(guarded(paths, store.prefix, allow)),
+        tuple(steering(paths, allow)),
+        tuple(document for document in board.documents.values() if document.task == task.id),
         looks.last(store.local, by.name, task.id),
     )
 
@@ -120,7 +129,7 @@ def steering(paths: Iterable[str], allow: Sequence[str]) -> list[str]:
 
 def show(store: Store, branch: Branch) -> bytes:
     """The whole difference of a task's branch."""
-    return patch.diff(store.git, branch.base, branch.commit)
+    return patch.diff(store.git, branch.base, branch.commit, has_moves=True)
 
 
 def news(store: Store, seen: Look, branch: Branch) -> bytes | None:
@@ -132,10 +141,11 @@ def news(store: Store, seen: Look, branch: Branch) -> bytes | None:
     if not branches.has(git, seen.commit, seen.base):
         return None
     touched = [
-        count.path for base, commit in ((seen.base, seen.commit), (branch.base, branch.commit))
-        for count in patch.counts(git, base, commit)
+        path for base, commit in ((seen.base, seen.commit), (branch.base, branch.commit))
+        for count in patch.counts(git, base, commit) for path in count.paths
     ]  # fmt: skip
-    return patch.diff(git, seen.commit, branch.commit, list(dict.fromkeys(touched))) if touched else b""
+    paths = list(dict.fromkeys(touched))
+    return patch.diff(git, seen.commit, branch.commit, paths, has_moves=True) if paths else b""
 
 
 def remember(store: Store, by: Actor, task: str, branch: Branch) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 
 import typer
@@ -12,6 +13,17 @@ from agentos.store.patch import Count
 _ODD = re.compile(r"[^\x20-\x7e\n\t]")
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 _WIDEST = 40
+_BEGINS = "diff --git "
+_INDEX = re.compile(r"^(index [0-9a-f]{9})[0-9a-f]+\.\.([0-9a-f]{9})[0-9a-f]+")
+
+NO_FILE = "000000"
+_KINDS = {"100755": "executable", "120000": "link", "160000": "submodule"}
+
+MOST_LINES, MOST_BYTES = 3000, 200_000
+"""Of one file in a patch: a longer one is shown in full only where that is asked for."""
+
+FIRST_LINES, FIRST_BYTES = 200, 20_000
+"""What is shown of it all the same."""
 
 
 def is_coloured() -> bool:
@@ -44,22 +56,82 @@ def decoded(patch: bytes) -> str:
 def shown(patch: bytes) -> Iterator[str]:
     """A patch line by line, as people read it."""
     is_head = False
-    for line in visible(decoded(patch)).removesuffix("\n").split("\n") if patch else ():
-        is_head = line.startswith("diff --git ") or (is_head and not line.startswith("@@"))
+    for line in decoded(patch).removesuffix("\n").split("\n") if patch else ():
+        is_head = line.startswith(_BEGINS) or (is_head and not line.startswith("@@"))
         if is_head:
-            yield style(line, bold=True)
+            yield style(visible(_INDEX.sub(r"\1..\2", line)), bold=True)
         else:
-            yield style(line, fg=_COLOURS[line[:1]]) if line[:1] in _COLOURS else line
+            yield _coloured(line, _COLOURS.get(line[:1], ""))
+
+
+def _coloured(line: str, colour: str) -> str:
+    """A line in its colour; in it, what is not there as it stands is turned around."""
+    if not is_coloured() or not _ODD.search(line):
+        return style(visible(line), fg=colour) if colour else visible(line)
+    ends = "^M" if line.endswith("\r") else ""
+    pieces = re.split(f"({_ODD.pattern}+)", line.removesuffix("\r"))
+    how = {"fg": colour} if colour else {}
+    named = (style(visible(p), reverse=visible(p) != p, **how) for p in pieces if p)
+    return "".join(named) + style(ends, dim=True)
+
+
+def shortened(patch: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """A patch without the bulk of its largest files, a line of ours in its place; and the names of those."""
+    parts = [part for part in re.split(rb"(?m)^(?=diff --git )", patch) if part]
+    cut = []
+    for i, part in enumerate(parts):
+        lines = part.split(b"\n")
+        if len(lines) <= MOST_LINES and len(part) <= MOST_BYTES:
+            continue
+        name = _name(decoded(lines[0]))
+        kept = b"\n".join(lines[:FIRST_LINES])[:FIRST_BYTES]
+        size = f"{len(part) - len(kept):,} bytes of {len(part):,}"
+        rest = f"\n@@ the rest of {name} is not shown: {size} @@\n"
+        parts[i] = kept + rest.encode(errors="surrogateescape")
+        cut.append(visible(name))
+    return b"".join(parts), tuple(cut)
+
+
+def _name(head: str) -> str:
+    """The path in a line such as `diff --git a/PATH b/PATH`, as git quotes it."""
+    both = head.removeprefix(_BEGINS)
+    return both.rpartition(' "b/' if both.endswith('"') else " b/")[2].rstrip('"')
 
 
 def stat(counts: Iterable[Count]) -> Iterator[str]:
-    """A line for each file: its path, and what came and went."""
+    """A line for each file: its path, what came and went, and what else became of it."""
     found = list(counts)
-    paths = [visible(count.path).replace("\n", "^J") for count in found]
+    columns = shutil.get_terminal_size().columns if context.is_terminal() else 1000
+    room = min(_WIDEST, columns // 6)
+    scale = max(1, max((c.added + c.removed for c in found), default=0) / room)
+    most = columns - room - 24
+    paths = [_fitting(visible(count.path).replace("\n", "^J"), most) for count in found]
     width = max(map(len, paths), default=0)
-    scale = max(1, max((c.added + c.removed for c in found), default=0) / _WIDEST)
     for path, count in zip(paths, found, strict=True):
-        bars = style("+" * round(count.added / scale), fg="green") + style(
-            "-" * round(count.removed / scale), fg="red"
-        )
-        yield f" {path:<{width}} | {count.added + count.removed:>5} {bars}".rstrip()
+        plus, minus = "+" * _bar(count.added, scale), "-" * _bar(count.removed, scale)
+        bars = style(plus, fg="green") + style(minus, fg="red")
+        tail = " ".join(part for part in (bars, style(_also(count), dim=True)) if part)
+        yield f" {path:<{width}} | {count.added + count.removed:>5} {tail}".rstrip()
+
+
+def _bar(lines: int, scale: float) -> int:
+    """How long a bar is: at least one, where there are lines."""
+    return max(1, round(lines / scale)) if lines else 0
+
+
+def _fitting(path: str, width: int) -> str:
+    """A path that fits, by its end."""
+    return path if len(path) <= width else f"…{path[1 - width :]}"
+
+
+def _also(count: Count) -> str:
+    """What a number of lines does not say of a file."""
+    was, is_now = (_KINDS.get(mode, "") for mode in (count.old_mode, count.mode))
+    gone, made = (mode == NO_FILE for mode in (count.mode, count.old_mode))
+    words = [f"was {visible(count.was)}"] if count.was else []
+    words += ["binary"] if count.is_binary else []
+    if gone or made:
+        words += ["gone" if gone else f"new {is_now}".rstrip()]
+    elif was != is_now:
+        words += [f"now {is_now}" if is_now else f"no longer {was}"]
+    return f"({', '.join(words)})" if words else ""

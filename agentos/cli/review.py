@@ -10,6 +10,9 @@ from agentos.actions.reviews import Review
 from agentos.cli import context, pager, patches
 from agentos.errors import Usage
 from agentos.model.activity import Actor
+from agentos.model.records import Task
+from agentos.model.words import Status
+from agentos.store.joining import some
 from agentos.store.patch import Count
 from agentos.store.repository import Store
 
@@ -21,12 +24,14 @@ def review(
     ref: Annotated[str | None, typer.Argument(metavar="[TASK]", help="Which; none lists what waits.")] = None,
     stat: Annotated[bool, typer.Option("--stat", help="Only the files, not the lines.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Only what changed since you last looked.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="All of every file, however long.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="List at most so many.")] = 20,
     as_json: context.Json = False,
 ) -> None:
     """List what waits for review, or show one task's work: criteria, checks, cost, and the whole diff.
 
-    What you were shown is remembered: agentos approve is for that very commit.
+    What you were shown is remembered: agentos approve is for that very commit. Of a file with thousands of
+    changed lines the first are shown; --full shows all of it, and counts as a look.
 
     Example: agentos review 12
     """
@@ -42,15 +47,41 @@ def review(
         context.print_json(_plain(found) | ({} if stat else {"diff": patches.decoded(change)}))
         return
     shown = lines(store, found)
-    if found.branch and not stat:
-        shown += ["", *patches.shown(_news(store, found) if new else reviews.show(store, found.branch))]
-        reviews.remember(store, by, found.task.id, found.branch)
+    if found.branch and found.counts and not stat:
+        change = _news(store, found) if new else reviews.show(store, found.branch)
+        change, cut = (change, ()) if full else patches.shortened(change)
+        shown += ["", *patches.shown(change), *_cut(found.task, cut)]
+        if not cut:
+            reviews.remember(store, by, found.task.id, found.branch)
     pager.page("\n".join(shown).rstrip("\n") + "\n")
 
 
 def lines(store: Store, found: Review) -> list[str]:
     """What is known of one task's work, and a line for each file that it changes."""
-    return [*_head(found), *_since(store, found), "", *patches.stat(found.counts)]
+    return [*_head(found), *_since(store, found), "", *patches.stat(found.counts), *_nothing(found)]
+
+
+def _nothing(found: Review) -> Iterator[str]:
+    """That there is no code to look at, and why."""
+    branch, short = found.branch, found.task.short
+    if branch is None:
+        yield "There is no branch, and so no code to look at."
+    elif branch.is_merged:
+        yield f"{branch.name} is merged; nothing of it is left to look at."
+    elif not found.counts:
+        yield f"{branch.name} changes nothing."
+    if not found.counts and found.task.status is Status.REVIEW:
+        yield f"agentos approve {short} moves it to done, agentos reject {short} -m REASON sends it back."
+
+
+def _cut(task: Task, names: Sequence[str]) -> Iterator[str]:
+    """That not everything was shown, and so can't be approved yet."""
+    if names:
+        yield ""
+        yield patches.style(
+            f"Not shown in full: {some(names)}. agentos review {task.short} --full shows all; then approve.",
+            fg="yellow",
+        )
 
 
 def _viewer(store: Store) -> Actor:
@@ -85,6 +116,7 @@ def _head(found: Review) -> Iterator[str]:
         ("run", f"{run.run}{f' ({run.model})' if run.model else ''}" if run else ""),
         ("cost", _cost(found)),
         ("pull request", task.pr or ""),
+        *(("document", f"{each.path} ({each.type})") for each in found.documents),
         *(("verdict", f"{each.verdict} by {each.agent} ({each.runner})") for each in found.verdicts),
     ]
     for name, value in facts:
@@ -167,11 +199,12 @@ def _show(found: Sequence[Review]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("", "WHO", "CHANGE", "CHECKS", "COST", "TITLE"):
+    for name in ("", "WHO", "CHANGE", "CHECKS", "COST", "LOOKED", "TITLE"):
         table.add_column(name, no_wrap=name != "TITLE")
     for each in found:
         change = Text.assemble((f"+{each.added}", "green"), " ", (f"-{each.removed}", "red"))
-        cells = (each.author, change if each.branch else "", each.checks, _cost(each), each.task.title)
+        look = Text(each.look, style="yellow" if each.look == "changed" else "dim")
+        cells = (each.author, change if each.branch else "", each.checks, _cost(each), look, each.task.title)
         mark = Text(each.task.short, style="bold")
         table.add_row(mark, *(Text(context.clean(c)) if isinstance(c, str) else c for c in cells))
     context.console().print(table)
@@ -190,6 +223,7 @@ def _plain(found: Review) -> dict[str, Any]:
         added=found.added,
         removed=found.removed,
         files=[count._asdict() for count in found.counts],
+        look=found.look or None,
         protected=list(found.protected),
         steering=list(found.steering),
         criteria=[
