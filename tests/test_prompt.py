@@ -82,6 +82,17 @@ def test_every_part_keeps_its_budget() -> None:
     assert len(compose(Board(), lambda _: long, TASK, small, long, diff=long).text().encode()) < 6000
 
 
+@pytest.mark.parametrize("context", [4000, 8000, 16_000, 200_000])
+def test_a_small_context_cuts_what_is_long_and_never_our_rules(context: int) -> None:
+    ada = ADA.replace(agentos={"context": context})
+    whole = compose(Board(), lambda _: "Short.", TASK, ADA.replace(agentos={}))
+    assert compose(Board(), lambda _: "Short.", TASK, ada) == whole
+    made = compose(Board(), lambda record: "x" * 20_000 if record is TASK else "Short.", TASK, ada)
+    assert part(made, "rules") == part(whole, "rules")
+    assert part(made, "instructions") == "Short."
+    assert len(made.text().encode()) <= context // 2 + 100 or context == 200_000
+
+
 def test_the_newest_comments_stay(scratch: Scratch) -> None:
     scratch.act(lambda draft: tasks.add(draft, "One"))
 

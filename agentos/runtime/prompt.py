@@ -140,14 +140,27 @@ def compose(
         ),
         "memory": _titled("What you remember", _first([fence(name, text) for name, text in facts], "memory")),
     }
-    most = _shares(agent.agentos.context)
+    most = _shares(
+        {name: len(text.encode(errors="replace")) for name, text in texts.items()}, agent.agentos.context
+    )
     return Prompt(tuple(Part(name, within(text, most[name])) for name, text in texts.items() if text))
 
 
-def _shares(context: int) -> dict[str, int]:
-    """The budgets, made smaller together where a model's context is: the prompt has half of it at most."""
-    scale = min(1.0, context / 2 / sum(BUDGETS.values()))
-    return {name: int(most * scale) for name, most in BUDGETS.items()}
+def _shares(sizes: Mapping[str, int], context: int) -> dict[str, int]:
+    """The bytes that each part may have, where the prompt has half of a model's context at most.
+
+    Our rules are always whole. What is small is, too; the others share what is left by their budgets.
+    """
+    most = {name: min(size, BUDGETS[name]) for name, size in sizes.items()}
+    room, large = context // 2, set(most)
+    while large:
+        scale = max(0.0, room / sum(BUDGETS[name] for name in large))
+        small = {name for name in large if name == "rules" or most[name] <= BUDGETS[name] * scale}
+        if not small:
+            return most | {name: int(BUDGETS[name] * scale) for name in large}
+        room -= sum(most[name] for name in small)
+        large -= small
+    return most
 
 
 def _rules(agent: Agent, is_review: bool) -> str:
