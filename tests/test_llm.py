@@ -171,7 +171,7 @@ def test_a_cap_stops_before_the_next_call(server: Server, room: Workspace) -> No
         (fail(403), MissingKey, r"refused \(403\)"),
         (fail(429, Retry_After="7"), RateLimited, "scripted 429"),
         (fail(500), ProviderDown, "scripted 500"),
-        (fail(503), ProviderDown, "scripted 503"),
+        (fail(503), ProviderDown, r"scripted 503 \(at http://127\.0\.0\.1:"),
         (fail(404), MissingTool, "`model`, `api_base`"),
         (fail(400), MissingTool, "`model`, `api_base`"),
         (say("half an answer, and then" * 20, drops=True), ProviderDown, "openai/tiny: .*onnect"),

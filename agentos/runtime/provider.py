@@ -150,7 +150,9 @@ class Model:
             return RateLimited(said, after=hint(_headers(error)))
         if status in (400, 404, 422):
             return MissingTool(f"{said}. Look at `model`, `api_base` and the settings in the agent's file.")
-        return ProviderDown(said, after=hint(_headers(error)))
+        where = self._access(lib).get("api_base")
+        at = f" (at {where})" if where else ""
+        return ProviderDown(f"{said}{at}", after=hint(_headers(error)))
 
 
 @cache
