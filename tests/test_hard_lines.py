@@ -1,5 +1,6 @@
 """The hard lines of agents at work, from end to end: whole ticks with real processes, servers and sandboxes."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,13 +14,15 @@ import pytest
 from conftest import Cli, Outcome, Scratch
 from test_heartbeat import TASK, confinement, equip, history, newest, setting, team, tick, wait_for
 
-from agentos.actions import tasks
+from agentos.actions import messages, tasks
 from agentos.model import rules
+from agentos.model.activity import Actor
 from agentos.model.words import Status
 from agentos.orchestrator import tick as ticking
 from agentos.orchestrator.tick import Options
 from agentos.runtime import bubblewrap
 from agentos.runtime.runners import checks
+from agentos.store.transaction import transact
 
 __all__ = ["setting", "team"]
 
@@ -221,3 +224,41 @@ def words(file: Path) -> bytes:
 
 def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+# Budgets ------------------------------------------------------------------------------------------------
+
+
+def spent(board: Scratch, task: str = TASK) -> None:
+    """A run of technical's that has used up fifty cents."""
+    trailers = [("Run", "r0"), ("Run-Task", task), ("Cost-USD", "0.50"), ("Tokens", "10")]
+    by = Actor("technical", is_agent=True)
+    transact(board.store, lambda draft: messages.note(draft, task, "Spent."), by, trailers=trailers)
+
+
+def test_a_cap_of_the_task_counts_every_run_however_long_ago(team: Scratch) -> None:
+    """Fifty comments do not hide what was spent before them."""
+    equip(team, "technical", budget={"usd_per_task": 0.5})
+    before = team.git("rev-parse", "HEAD^{tree}").strip()
+    spent(team)
+    after, tip = team.git("rev-parse", "HEAD^{tree}").strip(), "HEAD"
+    for i in range(60):
+        tip = team.git("commit-tree", (before, after)[i % 2], "-p", tip, "-m", "A word").strip()
+    team.git("update-ref", "refs/heads/main", tip)
+    (beat,) = tick(team).beats
+    assert (
+        beat.outcome == "failed" and "usd_per_task of technical ($0.50) is reached: $0.50 spent" in beat.text
+    )
+    assert "the budget is used up" in (team.store.board().task("1").blocked or "")
+    assert not (team.store.local / "workspaces").exists(), "nothing was begun"
+
+
+def test_a_commit_that_a_wrong_clock_dated_hides_nothing_from_a_cap_of_the_day(team: Scratch) -> None:
+    equip(team, "technical", budget={"usd_per_day": 0.5})
+    spent(team, team.act(lambda draft: tasks.add(draft, "Done before", status="done")).value.id)
+    (team.root / "code.py").write_text("x = 1\n")
+    team.git("add", "code.py")
+    before = {"GIT_COMMITTER_DATE": "2020-01-01T00:00:00Z"}
+    subprocess.run(["git", "commit", "-qm", "Old"], cwd=team.root, env=os.environ | before, check=True)
+    (beat,) = tick(team).beats
+    assert beat.outcome == "passed" and "usd_per_day of technical ($0.50) is reached" in beat.text

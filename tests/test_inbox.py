@@ -105,6 +105,7 @@ def test_a_budget_that_is_nearly_used_is_in_every_persons_inbox(scratch: Scratch
     marks = [("Run-Task", "TASK-001-one"), ("Event", "budget.near technical")]
     marks.append(("Budget", "usd_per_day of technical ($0.50)"))
     transact(scratch.store, lambda d: tasks.add(d, "One"), TECHNICAL, trailers=marks)
+    assert "reached 80 % of the budget of technical" in scratch.read("WORKING.md")
     assert kinds(cli) == [("budget", "technical", "80 % is used: usd_per_day of technical ($0.50)")]
     assert kinds(cli, "qa") == []
     assert cli("inbox", "read").code == 0 and kinds(cli) == []

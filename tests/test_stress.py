@@ -19,6 +19,7 @@ SMALL = {
     "heartbeats": "12",
     "driver": "12",
     "sync": "3",
+    "budget": "2",
 }
 
 

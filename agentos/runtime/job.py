@@ -19,6 +19,9 @@ from agentos.store.refs import Claim
 from agentos.store.repository import Store
 from agentos.store.runs import Run
 
+RECENT = 50
+"""The last commits about a task, which tell of its tries; what a cap of the task counts may be older."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -53,8 +56,9 @@ class Job:
 def open_job(store: Store, work: Assignment, claim: Claim, board: Board, env: Mapping[str, str]) -> Job:
     """The job for a claim that was just taken; reads history, changes nothing."""
     task, agent, now = board.tasks[work.task], board.agents[work.agent], store.clock()
-    history = tuple(runs.of_task(store, task, at=board.commit))
     caps = budget.caps(board, agent, task.id, claim.run, now)
+    most = None if any(cap.task for cap in caps) else RECENT
+    history = tuple(runs.of_task(store, task, most, at=board.commit))
     prices = (agent.agentos.budget.usd_per_million_tokens, board.config.budget.usd_per_million_tokens)
     meter = Meter(
         Entry(claim.run, agent.name, task.id, times.stamp(now), model=agent.model or ""),

@@ -74,7 +74,8 @@ class Committer:
             happened = [said.Event(said.MERGED, draft.joined.name)]
             line = words.subject or f"Merge {draft.joined.name}"
         elif draft.written.keys() - {working.PATH}:
-            fresh = Activity("", draft.now, draft.by.shown, line, tuple(happened))
+            told = [said.Event(*value.split(" ", 1)) for key, value in words.trailers if key == "Event"]
+            fresh = Activity("", draft.now, draft.by.shown, line, (*happened, *told))
             activities = [fresh, *activities][: working.MOST_ACTIVITIES]
         text = page.compose(draft, activities, page.updated(self.store, self.objects, draft))
         draft.written[working.PATH] = text.encode()

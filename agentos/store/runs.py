@@ -41,17 +41,24 @@ class Run:
         return self.run, self.commit, self.verdict, self.failure
 
 
-def of_task(store: Store, task: Task, limit: int = 50, at: str | None = None) -> list[Run]:
+def of_task(store: Store, task: Task, limit: int | None = 50, at: str | None = None) -> list[Run]:
     """The last commits that changed a task or said something about it, newest first; up to commit `at`.
 
-    A run counts once, though a rewritten branch that was merged again has its commit twice.
+    Without a `limit`, all of them. A run counts once, though a rewritten branch that was merged again has its
+    commit twice.
     """
-    return _read(store, at or store.refs().head, [f"-n{limit}"], [task.path, f"board/messages/{task.id}"])
+    most = [f"-n{limit}"] if limit else []
+    return _read(store, at or store.refs().head, most, [task.path, f"board/messages/{task.id}"])
 
 
 def since(store: Store, moment: datetime) -> list[Run]:
-    """The runs that were settled since a moment, newest first."""
-    everything = _read(store, store.refs().head, [f"--since={times.stamp(moment)}"], ["board"])
+    """The runs that were settled since a moment, newest first.
+
+    All of history is read: with `--since`, git stops at the first commit that a wrong clock dated earlier.
+    Without a path that takes 10 to 40 ms for 10,000 commits, with one 500.
+    """
+    line = [f"--since-as-filter={times.stamp(moment)}"]
+    everything = _read(store, store.refs().head, line, ["board"] if store.prefix else [])
     return [run for run in everything if run.run]
 
 

@@ -17,6 +17,7 @@ RUNS = {
     "heartbeats": ["10000"],
     "driver": ["200"],
     "sync": ["60"],
+    "budget": ["10"],
 }
 """Each script beside this one, and its full size."""
 
