@@ -165,12 +165,15 @@ def reject(store: Store, ref: str, by: Actor, reason: str) -> Result[Task]:
     return transact(store, decide, by, trailers=[(REJECTED, tip)] if tip else [])
 
 
-def send_back(draft: Draft, ref: str, reason: str) -> Task:
-    """A task back in progress, with the reason said; what it was blocked for is answered by that."""
+def send_back(draft: Draft, ref: str, reason: str, *, is_over: bool = True) -> Task:
+    """A task back in progress, with the reason said; what it was blocked for is answered by that.
+
+    Unless it is over, its pull request stays the task's.
+    """
     task = draft.task(ref)
     require_status(task, Status.REVIEW)
     messages.add(draft, task.id, reason)
-    return draft.put(task.replace(status=Status.IN_PROGRESS, blocked=None, pr=None))
+    return draft.put(task.replace(status=Status.IN_PROGRESS, blocked=None, pr=None if is_over else task.pr))
 
 
 # A conflict -------------------------------------------------------------------------------------------------

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 
-from agentos.actions import forges, judgement, reviews
+from agentos.actions import forges, judgement, messages, reviews
 from agentos.actions.forges import FORGES, Access, Away, Forge, Pull
 from agentos.actions.reviews import Review
-from agentos.errors import AgentOSError, Conflict, NotFound, Refused
+from agentos.errors import AgentOSError, Conflict, Invalid, NotFound, Refused
 from agentos.model.activity import Actor
 from agentos.model.board import Board
 from agentos.model.records import Task
@@ -15,6 +15,7 @@ from agentos.store import branches, remote
 from agentos.store.branches import Branch
 from agentos.store.draft import Draft
 from agentos.store.joining import some
+from agentos.store.refs import TASK_BRANCHES, Move
 from agentos.store.remote import Push, Remote
 from agentos.store.repository import Store
 from agentos.store.transaction import Result, transact
@@ -143,10 +144,10 @@ def follow(store: Store, tasks: Sequence[Task], access: Access | None, by: Actor
     try:
         forge = _forge(access, _remote(store))
         for task in tasks:
-            pull = forge.look(task.pr or "")
-            if pull.state != "open":
-                _decided(store, task, pull, by)
-                notes.append(f"{task.short}: its pull request was {pull.state}.")
+            try:
+                notes += _followed(store, task, forge.look(task.pr or ""), by)
+            except (Invalid, NotFound, Refused) as error:
+                notes.append(f"{task.short}: {error}")
     except Away as away:
         notes.append(f"Pull requests were not asked about: {away}")
     except AgentOSError as error:
@@ -154,23 +155,61 @@ def follow(store: Store, tasks: Sequence[Task], access: Access | None, by: Actor
     return notes
 
 
+def _followed(store: Store, task: Task, pull: Pull, by: Actor) -> list[str]:
+    """Do what the forge says of one pull request; gives notes."""
+    if pull.state == "changes":
+        mine = [each for each in store.board().messages_of(task.id) if each.author == by.name]
+        told = {line for each in mine for line in store.body(each).splitlines()}
+        fresh = tuple(word for word in pull.words if word.url not in told)
+        pull = pull._replace(words=fresh, state="changes" if fresh else "open")
+    if pull.state != "open":
+        _decided(store, task, pull, by)
+        return [f"{task.short}: {_SAID[pull.state]}."]
+    tip = branches.tip(store.git, task.id)
+    if tip in (None, pull.commit):
+        return []
+    return [f"{task.short}: more was handed in than its pull request has; agentos pr {task.short} pushes it."]
+
+
+_SAID = {
+    "merged": "its pull request was merged",
+    "closed": "its pull request was closed",
+    "changes": "changes are wanted on its pull request",
+}
+
+
 def _decided(store: Store, task: Task, pull: Pull, by: Actor) -> None:
+    """Bring to the board what was decided. A branch that was merged as it stands is gone with that."""
+
     def decide(draft: Draft) -> None:
         current = draft.task(task.id)
         if current.pr != task.pr or current.status is not Status.REVIEW:
             return
-        if pull.state == "merged":
-            draft.put(current.replace(status=Status.DONE, blocked=None))
-        else:
-            judgement.send_back(draft, task.id, _why(task, pull))
+        if pull.state != "merged":
+            judgement.send_back(draft, task.id, _why(task, pull), is_over=pull.state == "closed")
+            return
+        became = f" as {pull.merged_as}" if _is_commit(pull.merged_as) else ""
+        messages.note(draft, task.id, f"Merged{became}: {task.pr}")
+        draft.put(current.replace(status=Status.DONE, blocked=None))
+        if branches.tip(store.git, task.id) == pull.commit and task.id not in branches.checked_out(store.git):
+            draft.moves.append(Move(TASK_BRANCHES + task.id, pull.commit, None))
 
-    is_commit = re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", pull.commit)
     verdict = judgement.APPROVED if pull.state == "merged" else judgement.REJECTED
-    trailers = [(PULL_REQUEST, task.pr or ""), *([(verdict, pull.commit)] if is_commit else [])]
-    transact(store, decide, by, trailers=trailers)
+    judged = [(verdict, pull.commit)] if _is_commit(pull.commit) else []
+    transact(store, decide, by, trailers=[(PULL_REQUEST, task.pr or ""), *judged])
+
+
+def _is_commit(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", text) is not None
 
 
 def _why(task: Task, pull: Pull) -> str:
     """What the author is told, with what was said there as a quotation."""
-    quoted = "".join(f"\n> {line}" for line in pull.said.splitlines())
-    return f"The pull request was closed without being merged: {task.pr}\n{quoted}".strip()
+    is_over = pull.state == "closed"
+    text = "The pull request was closed without being merged" if is_over else "Changes are wanted"
+    parts = [f"{text}: {task.pr}"]
+    for word in pull.words:
+        said = "".join(char if char.isprintable() or char in "\t\n" else " " for char in word.text)
+        quoted = "\n".join(f"> {line}".rstrip() for line in said.split("\n"))
+        parts.append(f"{word.url}\n\n{quoted}".strip())
+    return "\n\n".join(parts)

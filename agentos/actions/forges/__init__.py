@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple, Protocol
 
 from agentos.errors import AgentOSError, Invalid, Refused
 
-State = Literal["open", "merged", "closed"]
+State = Literal["open", "merged", "closed", "changes"]
+"""Of a pull request; `changes`: it is open, and somebody who has a say wants changes."""
 
 
 class Away(AgentOSError):
@@ -31,13 +32,24 @@ class Place(NamedTuple):
     name: str
 
 
+class Word(NamedTuple):
+    """What somebody said who has a say there; the address tells it from every other word."""
+
+    text: str
+    url: str = ""
+
+
 class Pull(NamedTuple):
-    """A pull request as the forge has it: its address, state and commit, and the last word of a member."""
+    """A pull request as the forge has it: its address, state and commit, and what was said to its author.
+
+    `merged_as` is the commit that it became.
+    """
 
     url: str
     state: State
     commit: str = ""
-    said: str = ""
+    words: tuple[Word, ...] = ()
+    merged_as: str = ""
 
 
 class Forge(Protocol):
@@ -98,4 +110,7 @@ def place_of(urls: Iterable[str]) -> Place:
         match = _URL.fullmatch(url.strip().removesuffix("/").removesuffix(".git"))
         if match is not None:
             return Place((match["host"] or match["short"]).lower(), match["owner"], match["name"])
-    raise Invalid("The remote is not a repository on a forge; git remote get-url shows where it is.")
+    raise Invalid(
+        "The remote is not a repository on a forge (git remote get-url shows where it is); pull requests are "
+        f"opened on {', '.join(FORGES)}."
+    )

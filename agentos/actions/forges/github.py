@@ -3,10 +3,11 @@
 import json
 import re
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agentos.actions.forges import Access, Away, Place, Pull, State
+from agentos.actions.forges import Access, Away, Place, Pull, State, Word
 from agentos.errors import AgentOSError, Invalid, NotFound, Refused
 from agentos.model import times
 
@@ -19,8 +20,19 @@ TIMEOUT, LONGEST = 10.0, 30.0
 LARGEST = 4 << 20
 """Bytes of an answer."""
 
+MOST_TEXT, MOST_LINES = 4000, 50
+"""Characters of one comment, and comments on lines of one review."""
+
 _MEMBERS = ("OWNER", "MEMBER", "COLLABORATOR")
 """Whose comments are heeded (`author_association`): anybody may write on a public pull request."""
+
+
+class _Answer(NamedTuple):
+    """What GitHub answered, and how many pages of it there are."""
+
+    status: int
+    data: Any
+    last_page: int
 
 
 class GitHub:
@@ -29,8 +41,8 @@ class GitHub:
     def __init__(self, access: Access, place: Place) -> None:
         if not access.api and place.host != "github.com":
             raise Refused(
-                f"{place.host} is not github.com; set GITHUB_API_URL to its API, such as "
-                f"https://{place.host}/api/v3, if the token is for it."
+                f"{place.host} is not github.com, and pull requests are opened on GitHub only so far. If it "
+                f"is a GitHub Enterprise, set GITHUB_API_URL to its API, as https://{place.host}/api/v3."
             )
         self._token = access.token
         self._api = access.api or "https://api.github.com"
@@ -40,34 +52,48 @@ class GitHub:
     def open(self, head: str, onto: str, title: str, body: str) -> Pull:
         """A new pull request, or the open one that there is for this branch."""
         asked = {"title": title, "head": head, "base": onto, "body": body, "maintainer_can_modify": False}
-        status, data = self._ask("POST", f"{self._repository}/pulls", asked)
-        if status == 201:
-            return _pull(data)
-        if "already exists" not in _said(data):
-            raise Invalid(f"GitHub did not take the pull request: {_said(data)}")
+        made = self._ask("POST", f"{self._repository}/pulls", asked)
+        if made.status == 201:
+            return _pull(made.data)
+        if "already exists" not in _said(made.data):
+            raise Invalid(f"GitHub did not take the pull request: {_said(made.data)}")
         wanted = {"head": f"{self._place.owner}:{head}", "base": onto, "state": "open"}
-        _, found = self._ask("GET", f"{self._repository}/pulls", params=wanted)
+        found = self._ask("GET", f"{self._repository}/pulls", params=wanted).data
         if not isinstance(found, list) or not found:
             raise Invalid(f"GitHub has a pull request for {head} already, but does not show it.")
         return _pull(found[0])
 
     def look(self, url: str) -> Pull:
-        """The pull request as it is, with the last word of a member where it was closed."""
+        """The pull request as it is: with the last word of a member where it was closed, and with the
+        reviews that want changes where it is open."""
         match = re.search(r"/pull/(\d{1,18})/?$", url)
         if match is None:
             raise Invalid(f"{url} is not the address of a pull request on GitHub.")
-        _, data = self._ask("GET", f"{self._repository}/pulls/{match[1]}")
-        pull = _pull(data)
-        if pull.state != "closed":
+        place = f"{self._repository}/pulls/{match[1]}"
+        pull = _pull(self._ask("GET", place).data)
+        if pull.state == "closed":
+            comments = self._list(f"{self._repository}/issues/{match[1]}/comments")
+            return pull._replace(words=_last_word(comments))
+        wanted = _wanting_changes(self._list(f"{place}/reviews")) if pull.state == "open" else []
+        if not wanted:
             return pull
-        path = f"{self._repository}/issues/{match[1]}/comments"
-        _, comments = self._ask("GET", path, params={"per_page": "100"})
-        return pull._replace(said=_last_word(comments))
+        lines = self._list(f"{place}/comments")
+        return pull._replace(state="changes", words=tuple(_review(pull, each, lines) for each in wanted))
+
+    def _list(self, path: str) -> list[dict[str, Any]]:
+        """What members said, oldest first: of a list too long for one page the first and the last page."""
+        answer = self._ask("GET", path, params={"per_page": "100"})
+        pages = [answer.data]
+        if answer.last_page > 1:
+            last = {"per_page": "100", "page": str(answer.last_page)}
+            pages.append(self._ask("GET", path, params=last).data)
+        rows = (row for page in pages if isinstance(page, list) for row in page if isinstance(row, dict))
+        return [row for row in rows if row.get("author_association") in _MEMBERS]
 
     def _ask(
         self, method: str, path: str, body: dict[str, Any] | None = None, params: dict[str, str] | None = None
-    ) -> tuple[int, Any]:
-        """One question; the status (200, 201 or 422) and the answer. Raises Away, Refused, NotFound."""
+    ) -> "_Answer":
+        """One question, and an answer with the status 200, 201 or 422. Raises Away, Refused, NotFound."""
         import httpx
 
         headers = {
@@ -92,7 +118,7 @@ class GitHub:
             raise self._failure(reply, _said(data))
         if data is None:
             raise Away(f"{self._api} answered with something that is no JSON; try again later.")
-        return reply.status_code, data
+        return _Answer(reply.status_code, data, _last_page(reply))
 
     def _failure(self, reply: "httpx.Response", said: str) -> AgentOSError:
         """What an answer means that is none."""
@@ -161,14 +187,41 @@ def _pull(data: Any) -> Pull:
     commit = str(head.get("sha", "")) if isinstance(head, dict) else ""
     is_merged = data.get("merged") is True or bool(data.get("merged_at"))
     state: State = "merged" if is_merged else "open" if data["state"] == "open" else "closed"
-    return Pull(str(data.get("html_url", "")), state, commit)
+    merged_as = str(data.get("merge_commit_sha") or "") if is_merged else ""
+    return Pull(str(data.get("html_url", "")), state, commit, merged_as=merged_as)
 
 
-def _last_word(comments: Any) -> str:
-    """The last comment of somebody who has a say there, with their name."""
-    for comment in reversed(comments if isinstance(comments, list) else []):
-        if isinstance(comment, dict) and comment.get("author_association") in _MEMBERS:
-            user = comment.get("user")
-            name = user.get("login", "somebody") if isinstance(user, dict) else "somebody"
-            return f"{name}: {str(comment.get('body', ''))[:4000]}"
-    return ""
+def _last_page(reply: "httpx.Response") -> int:
+    """How many pages a list has; only the number is taken from the address that GitHub gives."""
+    match = re.search(r"[?&]page=(\d{1,6})[^>]*>;\s*rel=\"last\"", reply.headers.get("link", ""))
+    return int(match[1]) if match else 1
+
+
+def _last_word(comments: Sequence[dict[str, Any]]) -> tuple[Word, ...]:
+    return tuple(Word(f"{_who(each)}: {_body(each)}") for each in comments[-1:])
+
+
+def _wanting_changes(reviews: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The reviews that still want changes: the last one of each member that says yes or no."""
+    decided = ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")
+    last = {_who(each): each for each in reviews if each.get("state") in decided}
+    return [each for each in last.values() if each.get("state") == "CHANGES_REQUESTED"]
+
+
+def _review(pull: Pull, review: dict[str, Any], lines: Sequence[dict[str, Any]]) -> Word:
+    """A review with what it says of single lines."""
+    number = review.get("id")
+    mine = [each for each in lines if each.get("pull_request_review_id") == number]
+    said = [f"{_who(review)}: {_body(review)}"]
+    said += [f"{each.get('path')}:{each.get('line') or '?'}: {_body(each)}" for each in mine[:MOST_LINES]]
+    said += [f"and {len(mine) - MOST_LINES} more"] if len(mine) > MOST_LINES else []
+    return Word("\n\n".join(said), f"{pull.url}#pullrequestreview-{number}")
+
+
+def _who(said: dict[str, Any]) -> str:
+    user = said.get("user")
+    return str(user.get("login", "somebody")) if isinstance(user, dict) else "somebody"
+
+
+def _body(said: dict[str, Any]) -> str:
+    return str(said.get("body") or "")[:MOST_TEXT]
