@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,10 +22,11 @@ from agentos.errors import Invalid, Refused
 from agentos.model.words import Status
 from agentos.orchestrator import tick as ticking
 from agentos.orchestrator.tick import Options, Report
-from agentos.runtime import bubblewrap, budget, sandbox
+from agentos.runtime import bubblewrap, budget, liveness, sandbox
 from agentos.runtime.ledger import Entry, Ledger
 from agentos.runtime.nursery import Nursery
-from agentos.store import runs
+from agentos.store import claims, runs
+from agentos.store.refs import Claim
 from agentos.store.runs import Run
 
 TASK = "TASK-001-the-work"
@@ -322,6 +324,27 @@ def test_a_run_whose_process_dies_under_the_tick_is_settled_by_it(team: Scratch)
     (beat,) = tick(team, nursery=dies).beats
     assert (beat.outcome, beat.text) == ("lost", "its process died (out of memory)")
     assert team.store.refs().claims == {}
+
+
+def test_a_run_that_settled_and_left_its_claim_is_not_settled_again(team: Scratch) -> None:
+    """As after `kill -9` within git: it deletes refs after it has moved the others."""
+    (beat,) = tick(team).beats
+    dead = subprocess.Popen(["true"])
+    claim = Claim(
+        TASK,
+        "technical",
+        beat.run,
+        "2999-01-01T00:00:00Z",
+        dead.pid,
+        socket.gethostname(),
+        "1",
+        liveness.boot(),
+    )
+    assert claims.take(team.store, claim)
+    dead.wait()
+    report = tick(team)
+    assert report.notes == ("technical on TASK-001: It had settled; its claim was released.",)
+    assert [run.run for run in history(team) if run.run] == [beat.run] and not team.store.claims()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks are made on Linux alone")

@@ -20,6 +20,7 @@ SMALL = {
     "driver": "12",
     "sync": "3",
     "budget": "2",
+    "runs": "2",
 }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agentos.errors import AgentOSError, Invalid
+from agentos.runtime import liveness
 from agentos.runtime.sandbox import PATHS, Cell, Limits, Sandbox
 from agentos.store.git import Git
 from agentos.store.objects import Objects
@@ -249,13 +250,24 @@ class Clone:
 @contextmanager
 def box(store: Store) -> Iterator[Path]:
     """A folder for one piece of work, gone afterwards whatever was put into it."""
-    place = store.local / "handing"
+    place = _boxes(store)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = Path(tempfile.mkdtemp(dir=place))
+    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=place))
     try:
         yield folder
     finally:
         wipe(folder)
+
+
+def _boxes(store: Store) -> Path:
+    return store.local / "handing"
+
+
+def sweep(store: Store) -> None:
+    """Remove the boxes of processes that were killed."""
+    for folder in _boxes(store).glob("*-*"):
+        if not liveness.started(int(folder.name.partition("-")[0])):
+            wipe(folder)
 
 
 def wipe(path: Path) -> None:

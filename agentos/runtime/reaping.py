@@ -34,6 +34,13 @@ def reap(store: Store, claim: Claim) -> Beat:
         return Beat(claim.agent, claim.task, "lost", claim.run, text=said)
     work = Assignment(claim.agent, claim.task, task.status is Status.REVIEW)
     job = open_job(store, work, claim, board, {})
+    if any(run.run == claim.run for run in job.history):
+        # git deletes refs after it has moved the others: a kill in between leaves the claim
+        claims.drop_any(store, claim.task)
+        job.ledger.settle(claim.run, job.began)
+        return Beat(
+            claim.agent, claim.task, "settled", claim.run, text="It had settled; its claim was released."
+        )
     entry = job.ledger.entries().get(claim.run)
     if entry is not None:
         job.meter.resume(entry)

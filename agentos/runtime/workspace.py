@@ -209,7 +209,11 @@ def _expire(store: Store) -> None:
 
 
 def sweep(store: Store, board: Board) -> list[str]:
-    """Remove the workspaces of tasks that are done or gone, where nobody is at work; names them."""
+    """Remove the workspaces of tasks that are done or gone, where nobody is at work; names them.
+
+    What killed runs left half done goes too.
+    """
+    clones.sweep(store)
     place, held = store.local / "workspaces", store.refs().claims
     names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
     open_ones = {name for name in names if name in board.tasks and board.tasks[name].is_open}

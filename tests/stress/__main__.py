@@ -18,6 +18,7 @@ RUNS = {
     "driver": ["200"],
     "sync": ["60"],
     "budget": ["10"],
+    "runs": ["200"],
 }
 """Each script beside this one, and its full size."""
 
