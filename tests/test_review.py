@@ -330,6 +330,65 @@ def test_a_commit_can_be_named_instead(work: Work) -> None:
     assert work.cli("approve", "1", "--commit", new[:12]).code == 0
 
 
+def test_an_approval_says_which_checks_nobody_saw_pass(work: Work) -> None:
+    work.hand_in(src__b_txt="new\n")
+    assert "checks       0/1 passed" in work.cli("review", "1").out
+    done = work.cli("approve", "1")
+    assert done.code == 0 and "! Not seen to pass: pytest -q\n" in done.err
+    again = work.cli("approve", "1")
+    assert again.code == 6 and "TASK-001 is done" in again.err
+
+
+def test_a_look_is_one_persons(work: Work) -> None:
+    commit = work.hand_in(src__b_txt="new\n")
+    work.cli("review", "1")
+    grace = Actor("grace")
+    with pytest.raises(Refused, match="what you have seen"):
+        judgement.approve(work.here.store, "1", grace)
+    judgement.approve(work.here.store, "1", grace, commit=commit)
+    assert "Person: grace" in work.here.git("log", "-1", "--format=%B")
+    assert work.cli("approve", "1").code == 6
+
+
+def test_work_that_is_in_another_clone_is_not_approved_unseen(work: Work) -> None:
+    """The board says in every clone that it was handed in; the branch is only where the agent worked."""
+    commit = work.hand_in(src__b_txt="new\n")
+    trailers = [("Run", "r1"), ("Run-Task", TASK), ("Commit", commit)]
+    technical = Actor("technical", is_agent=True)
+    transact(work.here.store, lambda d: messages.note(d, TASK, "Done"), technical, trailers=trailers)
+    assert work.cli("review", "1").code == 0
+    other = work.here.root.with_name("other")
+    work.here.git("clone", "-q", "--single-branch", f"file://{work.here.root}", str(other))
+    shown = work.cli("review", "1", cwd=other).out
+    assert f"({commit[:9]}) is not in this clone" in shown and "moves it to done" not in shown
+    done = work.cli("approve", "1", cwd=other)
+    assert done.code == 3 and f"git fetch REMOTE {BRANCH}:{BRANCH}" in done.err
+    assert work.cli("pr", "1", cwd=other).code in (3, 6)
+    Scratch(other, work.here.clock).git("fetch", "-q", "origin", f"{BRANCH}:{BRANCH}")
+    assert "+new" in work.cli("review", "1", cwd=other).out
+    assert work.cli("approve", "1", cwd=other).code == 0
+
+
+def test_an_approval_is_taken_back_as_undo_says(work: Work) -> None:
+    work.hand_in(src__b_txt="new\n")
+    work.cli("review", "1")
+    work.cli("approve", "1")
+    merge = work.here.git("rev-parse", "HEAD").strip()
+    for ref in ((), (merge,)):
+        refused = work.cli("undo", *ref)
+        assert refused.code == 6 and f"git revert -m 1 {merge[:9]} takes back both" in refused.err
+        work.cli("task", "add", "Another")
+    work.here.git("revert", "-m", "1", "--no-edit", merge[:9])
+    assert work.status == "review" and not (work.here.root / "src/b.txt").exists() and work.dirt == ""
+    assert "agentos reject TASK-001 -m REASON" in refused.err
+    assert work.cli("reject", "1", "-m", "Not like this").code == 0 and work.status == "in_progress"
+    work.branch()
+    work.hand_in(src__b_txt="better\n")
+    work.here.act(lambda d: tasks.move(d, "1", "review"))
+    assert "+better" in work.cli("review", "1").out and work.cli("approve", "1").code == 0
+    assert work.here.read("src/b.txt") == "better\n"
+
+
 def test_a_base_that_moved_is_merged_and_edits_elsewhere_stay(work: Work) -> None:
     work.hand_in(src__a_txt="first\n" + "".join(f"a{i}\n" for i in range(1, 30)))
     work.here.write("src/a.txt", "".join(f"a{i}\n" for i in range(29)) + "last\n")

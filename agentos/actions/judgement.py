@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from agentos.actions import messages, reviews, tasks
-from agentos.errors import Conflict, Refused, Usage
+from agentos.errors import Conflict, NotFound, Refused, Usage
 from agentos.model.activity import Actor
 from agentos.model.board import Board
+from agentos.model.markdown import criteria
 from agentos.model.records import Task
 from agentos.model.words import Status
 from agentos.store import branches, landing, looks, runs
@@ -28,10 +29,11 @@ MOST_PATHS = 50
 
 
 class Approved(NamedTuple):
-    """The task that is done, and the branch that was merged for it, if any was."""
+    """The task that is done, the branch that was merged for it, if any, and the checks not seen to pass."""
 
     task: Task
     merged: Branch | None
+    unseen: tuple[str, ...] = ()
 
 
 def approve(
@@ -45,21 +47,27 @@ def approve(
 ) -> Result[Approved]:
     """Merge a task's branch into the board's, and the task is done, in one commit.
 
-    It is for the commit that `by` was last shown, or for `commit`. Raises Refused for work that is not in
-    review or that nobody has looked at, for an author's own and for protected paths; Conflict where it
-    has another difference by now, and where the person has edits in the way. Where the merge itself
-    has conflicts, nothing is merged, they become a task for the author, and Conflict names it.
+    It is for the commit that `by` was last shown, or for `commit`. Raises NotFound for work that is in
+    another clone, Refused for what is not in review or what nobody has looked at, for an author's own and for
+    protected paths; Conflict where it has another difference by now, and where the person has edits in the
+    way. Where the merge itself has conflicts, nothing is merged, they become a task for the author, and
+    Conflict names it.
     """
     board = store.board()
     task = board.task(ref)
     branch = branches.of(store, task.id)
     lands = branch if branch and not branch.is_merged and not _came_otherwise(board, task, branch) else None
+    if commit is None:
+        require_here(store, task)
     if lands is not None:
         _require_may_merge(store, board, task, by)
         _require_look(store, task, lands, by, commit)
 
+    boxes = criteria(store.body(task))
+    unseen = tuple(box.check for box in boxes if box.check and not box.is_ticked)
+
     def decide(draft: Draft) -> Approved:
-        return Approved(_approve(draft, store, task.id, lands, text, allow_protected), lands)
+        return Approved(_approve(draft, store, task.id, lands, text, allow_protected), lands, unseen)
 
     trailers = [(APPROVED, lands.commit)] if lands else []
     try:
@@ -72,6 +80,22 @@ def approve(
 def _came_otherwise(board: Board, task: Task, branch: Branch) -> bool:
     """Whether a part of the task has brought this very commit's change to the board's branch."""
     return any(part.merges == branch.commit and part.is_completed for part in board.children.get(task.id, ()))
+
+
+def require_here(store: Store, task: Task) -> None:
+    """Raises NotFound where what was handed in last is in another clone: sync takes no task branch along."""
+    missing = reviews.absent(store, runs.of_task(store, task))
+    if missing:
+        raise NotFound(away(task, missing))
+
+
+def away(task: Task, commit: str) -> str:
+    """What to say of work that is in another clone."""
+    name = f"agentos/{task.id}"
+    return (
+        f"What was handed in for {task.short} ({commit[:9]}) is not in this clone: approve it where it was "
+        f"made, or bring it here with git fetch REMOTE {name}:{name}."
+    )
 
 
 def _require_may_merge(store: Store, board: Board, task: Task, by: Actor) -> None:

@@ -47,6 +47,7 @@ def request(
     found = reviews.of(store, board, board.task(ref), by)
     task, branch = found.task, found.branch
     judgement.require_status(task, Status.REVIEW)
+    judgement.require_here(store, task)
     if branch is None or branch.is_merged:
         raise Refused(
             f"{task.short} has no branch with anything to merge; agentos approve {task.short} closes it."

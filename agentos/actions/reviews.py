@@ -22,6 +22,7 @@ class Review:
     """The work on one task, as its reviewer needs it; `branch` is None where there is no code.
 
     `protected` are the paths that only a person who says so may let in, `steering` those that no check may;
+    `absent` is the commit that was handed in last where this clone does not have it, as on another machine;
     `documents` were written for it, `seen` is what the one who asks was last shown.
     """
 
@@ -32,6 +33,7 @@ class Review:
     runs: tuple[Run, ...]
     protected: tuple[str, ...]
     steering: tuple[str, ...]
+    absent: str
     documents: tuple[Document, ...]
     seen: Look | None
 
@@ -59,7 +61,7 @@ class Review:
     @property
     def run(self) -> Run | None:
         """The run that handed it in."""
-        return next((run for run in self.runs if run.commit and not run.verdict), None)
+        return _handed_in(self.runs)
 
     @property
     def verdicts(self) -> tuple[Run, ...]:
@@ -86,6 +88,10 @@ class Review:
         return f"{sum(box.is_ticked for box in boxes)}/{len(boxes)}" if boxes else ""
 
 
+def _handed_in(found: Iterable[Run]) -> Run | None:
+    return next((run for run in found if run.commit and not run.verdict), None)
+
+
 def waiting(board: Board) -> list[Task]:
     """The tasks that wait for a review, by name."""
     return [task for task in board.open_tasks if task.status is Status.REVIEW]
@@ -95,18 +101,26 @@ def of(store: Store, board: Board, task: Task, by: Actor) -> Review:
     """The work on one task, be it in review or not."""
     branch = branches.of(store, task.id)
     counts = patch.counts(store.git, branch.base, branch.commit) if branch else ()
+    history = tuple(run for run in runs.of_task(store, task, limit=200) if run.task == task.id)
     paths, allow = [path for count in counts for path in count.paths], allowed(board)
     return Review(
         task,
         branch,
         counts,
         tuple(criteria(store.body(task))),
-        tuple(run for run in runs.of_task(store, task, limit=200) if run.task == task.id),
+        history,
         tuple(guarded(paths, store.prefix, allow)),
         tuple(steering(paths, allow)),
+        absent(store, history),
         tuple(document for document in board.documents.values() if document.task == task.id),
         looks.last(store.local, by.name, task.id),
     )
+
+
+def absent(store: Store, history: Iterable[Run]) -> str:
+    """The commit that was handed in last, where this clone does not have it."""
+    last = _handed_in(history)
+    return last.commit if last and not branches.has(store.git, last.commit) else ""
 
 
 def allowed(board: Board) -> Sequence[str]:

@@ -7,6 +7,7 @@ import typer
 from agentos.actions import judgement
 from agentos.cli import context
 from agentos.cli.task.ref import Ref
+from agentos.store.joining import some
 
 app = typer.Typer()
 
@@ -34,6 +35,8 @@ def approve(
             store, ref, store.person(), commit=commit, text=message, allow_protected=allow_protected
         )
     )
+    if done.unseen:
+        context.say(f"! Not seen to pass: {some(done.unseen)}")
     if done.merged:
         context.say(
             f"{done.merged.name} ({done.merged.commit[:9]}) is in {store.branch}; git push publishes it."

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agentos.actions import reviews
+from agentos.actions import judgement, reviews
 from agentos.actions.reviews import Review
 from agentos.cli import context, pager, patches
 from agentos.errors import Usage
@@ -64,13 +64,15 @@ def lines(store: Store, found: Review) -> list[str]:
 def _nothing(found: Review) -> Iterator[str]:
     """That there is no code to look at, and why."""
     branch, short = found.branch, found.task.short
-    if branch is None:
+    if found.absent:
+        yield patches.style(judgement.away(found.task, found.absent), fg="yellow")
+    elif branch is None:
         yield "There is no branch, and so no code to look at."
     elif branch.is_merged:
         yield f"{branch.name} is merged; nothing of it is left to look at."
     elif not found.counts:
         yield f"{branch.name} changes nothing."
-    if not found.counts and found.task.status is Status.REVIEW:
+    if not (found.counts or found.absent) and found.task.status is Status.REVIEW:
         yield f"agentos approve {short} moves it to done, agentos reject {short} -m REASON sends it back."
 
 
@@ -113,6 +115,7 @@ def _head(found: Review) -> Iterator[str]:
             f"{branch.name} at {branch.commit[:9]}{', merged' if branch.is_merged else ''}" if branch else "",
         ),
         ("change", _size(found.counts)),
+        ("checks", f"{found.checks} passed" if found.checks else ""),
         ("run", f"{run.run}{f' ({run.model})' if run.model else ''}" if run else ""),
         ("cost", _cost(found)),
         ("pull request", task.pr or ""),

@@ -40,12 +40,10 @@ class Past(NamedTuple):
 
 def read(store: Store, objects: Objects, commit: str) -> Past:
     """The commit as steps. Raises Refused for a merge."""
-    parents = store.git.text("log", "-n1", "--format=%P", "--end-of-options", commit, "--").split()
-    if len(parents) > 1:
-        raise Refused(
-            f"{commit[:9]} is a merge, and its parents are both history; undo the commits that it brought, "
-            "one by one."
-        )
+    (line,) = _lines(store, "-n1", commit)
+    if line.is_merge:
+        raise Refused(_instead(line))
+    parents = list(line.parents)
     ours: list[Touched] = []
     outside: list[str] = []
     for touched in history.touched(store.git, store.prefix, commit, parents):
@@ -63,15 +61,47 @@ def read(store: Store, objects: Objects, commit: str) -> Past:
     return Past(commit, tuple(steps), tuple(sorted(outside)))
 
 
+class _Line(NamedTuple):
+    """A commit with its parents and, where it is an approval, the task that it merged."""
+
+    commit: str
+    parents: tuple[str, ...]
+    merged: str
+
+    @property
+    def is_merge(self) -> bool:
+        return len(self.parents) > 1
+
+
+def _lines(store: Store, limit: str, commit: str, *folders: str) -> list[_Line]:
+    said = "%x00".join(f"%(trailers:key={key},valueonly,separator=%x20)" for key in ("Approved", "Task"))
+    line = ("log", limit, f"--format=%H%x00%P%x00{said}", "--end-of-options", commit, "--", *folders)
+    rows = (row.split("\0") for row in store.git.text(*line).split("\n") if row)
+    return [_Line(oid, tuple(up.split()), tasks if approved else "") for oid, up, approved, tasks in rows]
+
+
+def _instead(line: _Line) -> str:
+    """What to do instead of undoing a merge: it has two parents, and both stay in history."""
+    commit, task = line.commit[:9], "-".join(line.merged.split(" ")[0].split("-")[:2])
+    if not task:
+        return f"{commit} is a merge; undo the commits that it brought, one by one: agentos log names them."
+    return (
+        f"{commit} merged the work on {task}: git revert -m 1 {commit} takes back both, work and approval. "
+        f"Then agentos reject {task} -m REASON has it made anew, and reverting the revert brings it back."
+    )
+
+
 def last(store: Store, objects: Objects) -> str:
-    """The last commit of the branch that changed a record. Raises NotFound where none did."""
+    """The last commit of the branch that changed a record; merges but for approvals bring what others did.
+
+    Raises NotFound where none did.
+    """
     head = store.refs().head
     folders = [store.prefix + folder for folder in ("board", "agents", "docs")]
-    limits = ("--no-merges", f"-n{LOOKED_AT}", "--end-of-options")
-    found = store.git.text("rev-list", *limits, head, "--", *folders).split() if head else []
-    for commit in found:
-        if read(store, objects, commit).steps:
-            return commit
+    found = _lines(store, f"-n{LOOKED_AT}", head, *folders) if head else []
+    for line in found:
+        if line.merged or (not line.is_merge and read(store, objects, line.commit).steps):
+            return line.commit
     raise NotFound("Nothing was done on this board yet that could be undone.")
 
 
