@@ -28,5 +28,5 @@ def write(
     draft.put(document.replace(title=title))
     page = frontmatter.split(path, draft.text(path))
     body = "\n" + text.strip("\n") + "\n"
-    draft.write(path, dataclasses.replace(page, body=body).data)
+    draft.write(path, dataclasses.replace(page, body=body.replace("\0", "\ufffd")).data)
     return document

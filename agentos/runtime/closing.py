@@ -42,6 +42,7 @@ def settle(job: Job, outbox: Outbox, handed: Handed | None, tip: str, is_unconfi
     """
     shown = _verdict(job, outbox, tip) if job.work.is_review else _evidence(job, outbox, handed)
     refused: list[str] = []
+    follows, stopped = _stopped(job, outbox)
 
     def decide(draft: Draft) -> None:
         name = claims.require(draft, job.claim)
@@ -49,17 +50,39 @@ def settle(job: Job, outbox: Outbox, handed: Handed | None, tip: str, is_unconfi
             regression.report(draft, draft.task(name), outbox, job.store.branch)
         elif is_still_due(draft.task(name), job.work):
             refused[:] = _apply(draft, name, job, outbox, handed, has_diff=bool(shown), is_kept=bool(tip))
+            if follows.blocked:
+                tasks.block(draft, name, follows.blocked)
         elif job.meter.total.tokens:
             raise Cancelled(f"{name} has moved on meanwhile.")
         if job.meter.total.tokens and not draft.written:
             messages.note(draft, name, "Worked on this; there is nothing to report.")
         draft.release(name)
 
-    trailers = [*_trailers(job, is_unconfined), *shown, *_marks(job)]
+    trailers = [*_trailers(job, is_unconfined), *shown, *stopped, *_marks(job)]
     result = _patiently(lambda: transact(job.store, decide, job.by, trailers=trailers))
-    text = sentence(events(result.changes))
-    _close(job, "settled", text, refused=refused)
-    return Beat(job.agent.name, job.task.id, "settled", job.claim.run, result.commit, text)
+    if stopped:
+        text, more = str(outbox.stopped), {"kind": stopped[0][1]}
+    else:
+        text, more = sentence(events(result.changes)), {}
+    outcome = "failed" if stopped else "settled"
+    _close(job, outcome, text, refused=refused, **more)
+    again = times.stamp(follows.at) if follows.at else ""
+    return Beat(job.agent.name, job.task.id, outcome, job.claim.run, result.commit, text, again)
+
+
+def _stopped(job: Job, outbox: Outbox) -> tuple[Next, Trailers]:
+    """What follows where a guard has ended the work: a failed try, though what it proposed is applied."""
+    if outbox.stopped is None or job.work.is_review:
+        return Next(), []
+    kind, now = outbox.stopped.kind, job.store.clock()
+    follows = attempts.next_of(kind, str(outbox.stopped), None, job.history, now, job.claim.run)
+    return follows, _failure(kind, follows, now)
+
+
+def _failure(kind: str, follows: Next, now: datetime) -> Trailers:
+    """The kind of a failure, and when the next try may be."""
+    rest = [("Retry-At", times.stamp(follows.at))] if follows.at and follows.at > now else []
+    return [("Failure", kind), *rest]
 
 
 def _apply(
@@ -112,9 +135,7 @@ def fail(
         claims.drop(job.store, job.claim)
         _close(job, "passed", said)
         return passed(job, said, follows.at)
-    trailers = [*_trailers(job, is_unconfined), ("Failure", kind)]
-    trailers += [("Retry-At", times.stamp(follows.at))] if follows.at and follows.at > now else []
-    trailers += _marks(job)
+    trailers = [*_trailers(job, is_unconfined), *_failure(kind, follows, now), *_marks(job)]
 
     def decide(draft: Draft) -> None:
         _failed(draft, job, said, follows, saved)

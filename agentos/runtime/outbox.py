@@ -9,6 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from agentos.errors import Usage as Malformed
 from agentos.runtime.budget import Usage
+from agentos.runtime.failures import Failed
 
 _STRICT = ConfigDict(extra="forbid", defer_build=True)
 
@@ -170,7 +171,7 @@ ACTIONS: dict[str, type] = {
 class Outbox:
     """What one run proposes for its task, in order; `handoff` is a note for the task's next run.
 
-    `failing` are the checks that the runner `checks` saw fail.
+    `failing` are the checks that the runner `checks` saw fail; `stopped` is why a guard ended the run.
     """
 
     actions: tuple[Action, ...] = ()
@@ -178,6 +179,7 @@ class Outbox:
     handoff: str = ""
     is_simulated: bool = False
     failing: tuple[str, ...] = ()
+    stopped: Failed | None = None
 
 
 def make(name: str, arguments: Mapping[str, Any]) -> Action:

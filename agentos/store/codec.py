@@ -57,11 +57,11 @@ def record(path: str, row: Row) -> Record:
 
 
 def new_file(record: Record, body: str) -> bytes:
-    """The bytes of a new record, fields in the usual order."""
+    """The bytes of a new record, fields in the usual order; a NUL, which no record may hold, is U+FFFD."""
     fields = record.fields()
     order = FIELD_ORDER[record.kind]
     known = {key: fields[key] for key in order if key in fields}
-    return frontmatter.render(known | fields, body)
+    return frontmatter.render(known | fields, body.replace("\0", "\ufffd"))
 
 
 def edit(path: str, data: bytes, changes: dict[str, Any]) -> bytes:

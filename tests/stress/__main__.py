@@ -22,7 +22,12 @@ RUNS = {
 }
 """Each script beside this one, and its full size."""
 
-TESTS = {"AGENTOS_MUTATIONS": "20000", "AGENTOS_EXAMPLES": "1000", "AGENTOS_ROUNDS": "100"}
+TESTS = {
+    "AGENTOS_MUTATIONS": "20000",
+    "AGENTOS_EXAMPLES": "1000",
+    "AGENTOS_ROUNDS": "100",
+    "AGENTOS_CALLS": "1000",
+}
 """The tests that have a size of their own, by the environment."""
 
 SIZED = [
@@ -30,6 +35,7 @@ SIZED = [
     "tests/test_mutation.py",
     "tests/test_concurrency.py",
     "tests/test_page_law.py",
+    "tests/test_bad_models.py",
 ]
 
 

@@ -45,7 +45,7 @@ def think(work: "Work", ask: Think) -> Outbox:
     loop = Loop(work, ask, tools.available(work), Desk(work))
     while not loop.desk.is_over:
         loop.step()
-    return Outbox(tuple(loop.desk.actions), work.meter.total, loop.desk.handoff)
+    return Outbox(tuple(loop.desk.actions), work.meter.total, loop.desk.handoff, stopped=loop.stopped)
 
 
 @dataclass
@@ -59,6 +59,7 @@ class Loop:
     turns: tuple[Turn, ...] = ()
     calls: int = 0
     idle: int = 0
+    stopped: Failed | None = None
     seen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def step(self) -> None:
@@ -109,9 +110,9 @@ class Loop:
         key = (call.name, call.arguments, result)
         self.seen[key] += 1
         if self.seen[key] >= STUCK:
-            self._stop(f"the same call of {call.name} brought the same result {STUCK} times")
+            self._stop(Failed(f"the same call of {call.name[:100]} brought the same result {STUCK} times"))
         elif self.calls >= self.work.agent.agentos.max_calls:
-            self._stop(f"{self.calls} tool calls are the most of one run")
+            self._stop(TimedOut(f"{self.calls} tool calls are the most of one run"))
         elif self.seen[key] >= WARNED:
             result += (
                 f"\n\nWarning: this is the same call with the same result, for the {self.seen[key]}. time. "
@@ -119,13 +120,14 @@ class Loop:
             result += "Do something else, or use finish; the run is ended otherwise."
         return result
 
-    def _stop(self, why: str) -> None:
-        """End the run without handing anything in; the note says so on the task and to its next run."""
+    def _stop(self, why: Failed) -> None:
+        """End the run without handing anything in: a failed try, of which the note tells the next one."""
         if self.desk.is_over:
             return
         self.desk.is_over = True
         self.desk.handoff = f"The run was stopped before it was done: {why}."
-        self.work.log.write("stopped", why=why)
+        self.stopped = why
+        self.work.log.write("stopped", why=str(why))
 
     def _remind(self) -> str:
         """What a model that called nothing is told. Raises Failed once it was told often enough."""
