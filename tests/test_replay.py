@@ -13,6 +13,7 @@ from agentos.actions import tasks
 from agentos.errors import Invalid
 from agentos.runtime import prompt, recording, reports
 from agentos.runtime.budget import Usage
+from agentos.runtime.failures import Failed, MissingKey, MissingTool, ProviderDown, RateLimited
 from agentos.runtime.recording import Recording
 
 FILE = "docs/recordings/work.jsonl"
@@ -213,6 +214,10 @@ MINI = {
         {"role": "assistant", "extra": {"response": {"usage": {"prompt_tokens": 20, "completion_tokens": 3}}}},
     ],
 }  # fmt: skip
+CLAUDE_ENDED = {
+    "type": "result", "subtype": "success", "is_error": True, "total_cost_usd": 0, "terminal_reason": "api_error",
+    "usage": {"input_tokens": 0, "output_tokens": 0},
+}  # fmt: skip
 AIDER = """Applied edit to a.py
 Tokens: 2.5k sent, 31 received. Cost: $0.01 message, $0.01 session.
 Tokens: 1,000 sent, 500 cache hit, 9 received. Cost: $0.02 message, $0.03 session.
@@ -237,7 +242,69 @@ Tokens: 1,000 sent, 500 cache hit, 9 received. Cost: $0.02 message, $0.03 sessio
 )  # fmt: skip
 def test_figures_are_read_from_what_command_lines_print(output: str, text: str, usage: Usage) -> None:
     report = reports.read(output)
-    assert (report.text, report.usage, report.is_error) == (text, usage, False)
+    assert (report.text, report.usage, report.failure) == (text, usage, None)
+
+
+def codex_failed(message: str) -> str:
+    """What Codex 0.169.0 ends with; `error` alone is what it tries again after."""
+    tries = {"type": "error", "message": "Reconnecting... 1/5 (unexpected status 500)"}
+    ends = [{"type": "error", "message": message}, {"type": "turn.failed", "error": {"message": message}}]
+    return "\n".join(["WARNING: no aliases", *map(json.dumps, [CODEX[0], tries, *ends])])
+
+
+def claude_failed(text: str, **fields: Any) -> str:
+    """What Claude Code 2.1.330 ends with."""
+    return json.dumps(CLAUDE_ENDED | {"result": text} | fields)
+
+
+def mini_failed(status: str, said: str) -> str:
+    """The trajectory that mini-swe-agent 2.4.6 leaves."""
+    last = {"role": "exit", "content": said, "extra": {"exit_status": status, "submission": ""}}
+    return json.dumps({"info": {"exit_status": status, "submission": ""}, "messages": [last]})
+
+
+LITELLM_SAID = "litellm.AuthenticationError: AuthenticationError: OpenAIException - who are you?"
+AIDER_FAILED = f"""Repo-map: using 4096 tokens, auto refresh
+
+{LITELLM_SAID}
+The API provider is not able to authenticate you. Check your API key.
+"""
+AIDER_AGAIN = f"""litellm.RateLimitError: RateLimitError: OpenAIException - slow down
+The API provider has rate limited you. Try again later or check your quotas.
+Retrying in 0.2 seconds...
+{AIDER}"""
+
+
+@pytest.mark.parametrize(
+    ("output", "kind", "text"),
+    [
+        (claude_failed("Not logged in · Please run /login", api_error_status=None), MissingKey, "Not logged in"),
+        (claude_failed("Failed to authenticate. API Error: 401 x", api_error_status=401), MissingKey, "Failed to"),
+        (claude_failed("API Error: Request rejected (429)", api_error_status=429), RateLimited, "API Error"),
+        (claude_failed("API Error: 529 overloaded.", api_error_status=529), ProviderDown, "API Error"),
+        (claude_failed("There's an issue with the selected model", api_error_status=404), MissingTool, "There's"),
+        (claude_failed("API Error: Connection refused", api_error_status=None), ProviderDown, "API Error"),
+        (claude_failed("No more turns.", terminal_reason="max_turns"), Failed, "No more turns."),
+        (codex_failed("Missing environment variable: `OPENAI_API_KEY`."), MissingKey, "Missing environment"),
+        (codex_failed("unexpected status 401 Unauthorized: x, url: http://h/v1/responses"), MissingKey, "unexpected"),
+        (codex_failed("exceeded retry limit, last status: 429 Too Many Requests"), RateLimited, "exceeded"),
+        (codex_failed("unexpected status 529 <unknown status code>: overloaded"), ProviderDown, "unexpected"),
+        (codex_failed("We\u2019re currently experiencing high demand, which may"), ProviderDown, "We"),
+        (codex_failed("stream disconnected before completion: error sending request"), ProviderDown, "stream"),
+        (codex_failed("Connection failed: error sending request"), ProviderDown, "Connection"),
+        (codex_failed("something else"), Failed, "something else"),
+        (mini_failed("AuthenticationError", LITELLM_SAID), MissingKey, LITELLM_SAID),
+        (mini_failed("RateLimitError", "slow down"), RateLimited, "slow down"),
+        (mini_failed("LimitsExceeded", "LimitsExceeded"), Failed, "LimitsExceeded"),
+        (AIDER_FAILED, MissingKey, LITELLM_SAID),
+        (AIDER_AGAIN, None, "litellm.RateLimitError"),
+    ],
+)  # fmt: skip
+def test_failures_are_told_apart_by_what_command_lines_print(
+    output: str, kind: type[Failed] | None, text: str
+) -> None:
+    report = reports.read(output)
+    assert report.failure is kind and report.text.startswith(text)
 
 
 def test_a_command_line_that_calls_itself_failed_is(team: Scratch) -> None:  # noqa: F811
@@ -246,7 +313,44 @@ def test_a_command_line_that_calls_itself_failed_is(team: Scratch) -> None:  # n
     (beat,) = tick(team).beats
     assert beat.outcome == "failed" and "says that it failed: No more turns." in beat.text
     assert (newest(team).tokens, newest(team).usd) == (131, 0.0425), "what it cost is settled all the same"
-    assert reports.read('{"type": "turn.started"}\n{"type": "turn.failed", "error": {}}').is_error
+    assert reports.read('{"type": "turn.started"}\n{"type": "turn.failed", "error": {}}').failure is Failed
+
+
+def test_what_went_wrong_at_the_provider_decides_whether_a_command_is_tried_again(team: Scratch) -> None:  # noqa: F811
+    team.write("said.json", mini_failed("RateLimitError", "slow down"))
+    team.git("add", "said.json")
+    team.git("commit", "-qm", "A trajectory")
+    equip(team, "technical", command=["env", "A=b", "sh", "-c", 'cp said.json "$0"', "{report_file}"])
+    (beat,) = tick(team).beats
+    assert "sh says that it failed: slow down" in beat.text and newest(team).failure == "rate-limit"
+    equip(team, "technical", command=["echo", AIDER_FAILED])
+    team.clock.forward(hours=1)
+    (beat,) = tick(team).beats
+    assert newest(team).failure == "key" and team.store.board().task("1").blocked
+
+
+def test_a_key_that_is_listed_and_not_given_is_asked_for_before_anything_runs(team: Scratch) -> None:  # noqa: F811
+    listed = ["GREETING", "SOME_API_KEY", "OTHER_TOKEN"]
+    equip(team, "technical", command=["sh", "-c", "echo ran > made.txt"], env=listed)
+    (beat,) = tick(team, variables={"GREETING": "hello"}).beats
+    assert "No key for sh: set SOME_API_KEY or OTHER_TOKEN in the environment" in beat.text
+    assert newest(team).failure == "key" and not newest(team).commit
+    team.act(lambda draft: tasks.unblock(draft, "1"))
+    assert tick(team, variables={"OTHER_TOKEN": "sesame-sesame"}).beats[0].outcome == "settled"
+
+
+def test_a_program_that_is_not_there_behind_env_is_a_missing_tool(team: Scratch) -> None:  # noqa: F811
+    equip(team, "technical", command=["env", "A=b", "no-such-tool", "-p"])
+    (beat,) = tick(team).beats
+    assert "no-such-tool is not there in the sandbox" in beat.text and newest(team).failure == "tool"
+
+
+def test_what_aider_keeps_for_itself_is_not_handed_in(team: Scratch) -> None:  # noqa: F811
+    kept = "mkdir .aider.tags.cache.v4 && touch .aider.tags.cache.v4/cache.db .aider.chat.history.md .aider.conf.yml"
+    equip(team, "technical", command=["sh", "-c", kept])
+    assert tick(team).beats[0].outcome == "settled"
+    names = team.git("diff", "--name-only", f"main...agentos/{TASK}").split()
+    assert names == [".aider.conf.yml"]
 
 
 def test_a_prompt_goes_in_as_argument_file_or_input_and_a_report_comes_out(team: Scratch) -> None:  # noqa: F811

@@ -24,7 +24,10 @@ TIME = 600.0
 PATIENCE = 60.0
 """Seconds for cleaning up; git takes minutes over folders nested a thousand deep, `rm` does not."""
 
-JUNK = ("__pycache__/", "*.pyc", ".venv/", "node_modules/", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/")
+JUNK = (
+    "__pycache__/", "*.pyc", ".venv/", "node_modules/", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/",
+    ".aider.chat.history.md", ".aider.input.history", ".aider.tags.cache.v*/",
+)  # fmt: skip
 """What tools leave behind; never handed in unless git already follows it."""
 
 PLAIN = {

@@ -87,3 +87,12 @@ class CheckedOut(Cancelled, Conflict):
 
     exit_code = Conflict.exit_code
     http_status = Conflict.http_status
+
+
+def of_status(status: int | None) -> type[Failed]:
+    """What an answer of a provider means for the next try, by its HTTP status; None: there was no answer."""
+    if status in (401, 403):
+        return MissingKey
+    if status == 429:
+        return RateLimited
+    return MissingTool if status in (400, 404, 422) else ProviderDown

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from agentos.model.records import AgentSettings
+from agentos.runtime import failures
 from agentos.runtime.budget import Usage
 from agentos.runtime.failures import Failed, MissingKey, MissingTool, ProviderDown, RateLimited, TimedOut
 
@@ -143,13 +144,14 @@ class Model:
             return TooLong(said)
         if isinstance(error, lib.exceptions.Timeout):
             return TimedOut(f"{self.name} did not answer within {seconds:.0f} s.")
-        if status in (401, 403):
+        kind = failures.of_status(status)
+        if kind is MissingKey:
             names = " or ".join(self._variables(lib)) or "the key"
             return MissingKey(f"The key was refused ({status}) by {self.name}; look at {names}.")
-        if status == 429:
-            return RateLimited(said, after=hint(_headers(error)))
-        if status in (400, 404, 422):
+        if kind is MissingTool:
             return MissingTool(f"{said}. Look at `model`, `api_base` and the settings in the agent's file.")
+        if kind is RateLimited:
+            return RateLimited(said, after=hint(_headers(error)))
         where = self._access(lib).get("api_base")
         at = f" (at {where})" if where else ""
         return ProviderDown(f"{said}{at}", after=hint(_headers(error)))

@@ -11,10 +11,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentos.runtime import failures
 from agentos.runtime.budget import Usage
+from agentos.runtime.failures import Failed, MissingKey, ProviderDown
 
 _AIDER = re.compile(r"Tokens: ([\d.,]+k?) sent(?:,[^\n]*?)?, ([\d.,]+k?) received\.?", re.ASCII)
 _AIDER_COST = re.compile(r"Cost: \$[\d.]+ message, \$([\d.]+) session", re.ASCII)
+
+_LITELLM = re.compile(r"^litellm\.(\w+):", re.MULTILINE)
+_STATUSES = {
+    "AuthenticationError": 401, "PermissionDeniedError": 403, "NotFoundError": 404, "BadRequestError": 400,
+    "UnprocessableEntityError": 422, "RateLimitError": 429, "InternalServerError": 500, "APIError": 500,
+    "BadGatewayError": 502, "ServiceUnavailableError": 503, "APIConnectionError": 503, "Timeout": 504,
+}  # fmt: skip
+"""The statuses that litellm, which Aider and mini-swe-agent ask, has errors for."""
+
+_CODEX_STATUS = re.compile(r"\bstatus:? (\d{3})\b")
+_CODEX_DOWN = re.compile(r"Connection failed|stream disconnected|experiencing high demand")
+_NO_KEY = re.compile(r"Not logged in|Invalid API key|Missing environment variable")
+"""How Claude Code and Codex say that they have no key, before they ask anybody."""
 
 _INPUTS = ("input_tokens", "prompt_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 _OUTPUTS = ("output_tokens", "completion_tokens")
@@ -28,11 +43,11 @@ MOST_TOKENS, MOST_USD = 10**12, 1e9
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The last message, what it took, and whether it calls itself a failure."""
+    """The last message, what it took, and what kind of failure it calls itself, if one."""
 
     text: str
     usage: Usage = field(default_factory=Usage)
-    is_error: bool = False
+    failure: type[Failed] | None = None
 
 
 def read(output: str) -> Report:
@@ -64,7 +79,13 @@ def _claude(found: list[dict[str, Any]]) -> Report | None:
     if result is None:
         return None
     usage = _usage(result.get("usage"), result.get("total_cost_usd"))
-    return Report(_text(result.get("result")), usage, result.get("is_error") is True)
+    text, status = _text(result.get("result")), result.get("api_error_status")
+    failure = Failed if result.get("is_error") is True else None
+    if failure and _NO_KEY.search(text):
+        failure = MissingKey
+    elif failure and result.get("terminal_reason") == "api_error":
+        failure = failures.of_status(status if isinstance(status, int) else None)
+    return Report(text, usage, failure)
 
 
 def _codex(found: list[dict[str, Any]]) -> Report | None:
@@ -75,9 +96,21 @@ def _codex(found: list[dict[str, Any]]) -> Report | None:
     said = [item.get("text") for item in items if item.get("type") == "agent_message"]
     ends = [each for each in found if each.get("type") == "turn.completed"]
     failed = [each for each in found if each.get("type") in ("turn.failed", "error")]
-    is_error = bool(failed) and not ends
-    text = _text(said[-1] if said else None) or (json.dumps(failed[-1]) if is_error else "")
-    return Report(text, _usage(ends[-1].get("usage") if ends else None, None), is_error)
+    if not failed or ends:
+        usage = _usage(ends[-1].get("usage") if ends else None, None)
+        return Report(_text(said[-1] if said else None), usage)
+    error = failed[-1].get("error", failed[-1])
+    text = _text(error.get("message")) if isinstance(error, dict) else ""
+    return Report(text or json.dumps(failed[-1]), failure=_codex_failure(text))
+
+
+def _codex_failure(text: str) -> type[Failed]:
+    status = _CODEX_STATUS.search(text)
+    if _NO_KEY.search(text):
+        return MissingKey
+    if status:
+        return failures.of_status(int(status[1]))
+    return ProviderDown if _CODEX_DOWN.search(text) else Failed
 
 
 def _trajectory(found: list[dict[str, Any]]) -> Report | None:
@@ -93,18 +126,33 @@ def _trajectory(found: list[dict[str, Any]]) -> Report | None:
     info = whole["info"]
     stats = info.get("model_stats")
     cost = _amount(stats.get("instance_cost"), MOST_USD) if isinstance(stats, dict) else None
-    text = _text(info.get("submission")) or _text(info.get("exit_status"))
+    ended = _text(info.get("exit_status"))
+    is_failed = ended not in ("", "Submitted")
+    last = whole["messages"][-1] if is_failed and whole["messages"] else None
+    text = _text(last.get("content")) if isinstance(last, dict) else _text(info.get("submission"))
     # It counts 0 where it does not know the price of a model.
-    return Report(text, Usage(total.input_tokens, total.output_tokens, cost or None))
+    usage = Usage(total.input_tokens, total.output_tokens, cost or None)
+    return Report(text or ended, usage, _litellm_failure(ended) if is_failed else None)
+
+
+def _litellm_failure(name: str) -> type[Failed]:
+    return failures.of_status(_STATUSES[name]) if name in _STATUSES else Failed
 
 
 def _aider(output: str) -> Report:
-    """Aider prints its figures after each answer; the cost of the session is a running total."""
+    """Aider prints its figures after each answer; the cost of the session is a running total.
+
+    It leaves with 0 whatever happened: it has failed where an error of litellm's is the last that it met.
+    """
     counts = [(_count(sent), _count(received)) for sent, received in _AIDER.findall(output)]
     costs = [_amount(text, MOST_USD) for text in _AIDER_COST.findall(output)]
     usage = Usage(
         sum(sent for sent, _ in counts), sum(received for _, received in counts), costs[-1] if costs else None
     )
+    answered = max((found.end() for found in _AIDER.finditer(output)), default=0)
+    errors = list(_LITELLM.finditer(output, answered))
+    if errors:
+        return Report(output[errors[-1].start() :].strip(), usage, _litellm_failure(errors[-1][1]))
     return Report(output.strip(), usage)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentos.errors import AgentOSError
 from agentos.runtime import files, reports, secrets
-from agentos.runtime.failures import Failed, MissingTool, TimedOut
+from agentos.runtime.failures import Failed, MissingKey, MissingTool, TimedOut
 from agentos.runtime.outbox import Action, Approve, Outbox, SendBack, Submit
 from agentos.runtime.reports import Report
 
@@ -19,6 +19,9 @@ MOST_OUTPUT, MOST_SAID = 1 << 20, 4000
 
 MOST_ARGUMENT = 100_000
 """Bytes of a prompt in an argument; Linux takes 128 KiB for one."""
+
+ENV_MISSING = 127
+"""How `env` leaves where there is no such program (POSIX)."""
 
 APPROVE, SEND_BACK = "APPROVE", "SEND BACK"
 
@@ -47,6 +50,7 @@ def run(work: "Work") -> Outbox:
     command = work.agent.agentos.command
     if not command:
         raise MissingTool(f"agents/{work.agent.name}.md has the runner `command` and no `command:`.")
+    _check_keys(work)
     work.meter.check()
     line = _line(work, command)
     try:
@@ -57,16 +61,18 @@ def run(work: "Work") -> Outbox:
             with suppress(OSError):
                 file.unlink()
     work.meter.add(said.usage, model=work.agent.model or "")
-    if ended.is_missing:
+    tool = _tool(command)
+    if ended.is_missing or (command[0] == "env" and ended.code == ENV_MISSING):
         raise MissingTool(
-            f"{command[0]} is not there in the sandbox; install it below /usr, or list its folder under "
+            f"{tool} is not there in the sandbox; install it below /usr, or list its folder under "
             "`workspace: mounts:` in board/config.yml and give its whole path in `command:`."
         )
     if ended.code is None:
-        raise TimedOut(f"{command[0]} was stopped after {ended.seconds:.0f} s.")
-    if ended.code != 0 or said.is_error:
+        raise TimedOut(f"{tool} was stopped after {ended.seconds:.0f} s.")
+    if ended.code != 0 or said.failure:
         how = f"left with {ended.code}" if ended.code else "says that it failed"
-        raise Failed(f"{command[0]} {how}: {said.text[-500:] or 'it said nothing'}")
+        kind = said.failure or Failed
+        raise kind(f"{tool} {how}: {said.text[-500:] or 'it said nothing'}")
     work.log.reply({"said": said.text[-MOST_SAID:], "patch": ""})
     return _handed(work, said.text)
 
@@ -85,6 +91,25 @@ def again(work: "Work", reply: Mapping[str, Any]) -> Outbox:
             raise MissingTool(f"The recorded change does not fit the files here: {why}")
     work.log.reply(dict(reply))
     return _handed(work, str(reply["said"]))
+
+
+def _check_keys(work: "Work") -> None:
+    """Raises MissingKey where an agent's file lists keys and none is given: without one some tools try for
+    minutes, and some leave with 0."""
+    keys = [name for name in work.agent.agentos.env if name.endswith(("_KEY", "_TOKEN"))]
+    if keys and not any(work.env.get(name) for name in keys):
+        tool = _tool(work.agent.agentos.command)
+        raise MissingKey(
+            f"No key for {tool}: set {' or '.join(keys)} in the environment, or for unattended runs in "
+            "~/.config/agentos/env (mode 0600); where the tool is logged in otherwise, "
+            f"take it from `env:` in agents/{work.agent.name}.md."
+        )
+
+
+def _tool(command: Sequence[str]) -> str:
+    """What is run, behind `env` and the variables that it sets."""
+    words = (word for word in command if command[0] == "env" and word != "env" and "=" not in word)
+    return Path(next(words, command[0])).name
 
 
 def _line(work: "Work", command: Sequence[str]) -> Line:
@@ -126,8 +151,8 @@ def _report(line: Line, output: str) -> Report:
         with suppress(AgentOSError):
             data = files.read(line.report.parent, line.report.name, reports.MOST_BYTES)
             found = reports.read(data.decode(errors="replace"))
-            if found.usage.tokens or found.usage.usd:
-                return Report(found.text or output.strip(), found.usage, found.is_error)
+            if found.usage.tokens or found.usage.usd or found.failure:
+                return Report(found.text or output.strip(), found.usage, found.failure)
     return reports.read(output)
 
 
