@@ -38,8 +38,8 @@ stress: setup  ## the long runs at full size, one after another; figures printed
 local-model: setup  ## ten tiny tasks for a real small model on this machine (500 MB once); SIZE=1.5b for a larger one
 	$(BIN)/python tests/live/local_model.py $(or $(SIZE),0.5b)
 
-live-cli: setup  ## one task by mini-swe-agent from the package registry, in the sandbox, against a scripted server
-	$(BIN)/python tests/live/coding_cli.py
+live-cli: setup  ## one task by each coding command line (or CLI=claude), from its registry, against a scripted server
+	$(BIN)/python tests/live/coding_cli.py $(CLI)
 
 recording: setup  ## the recording that the demo plays, made again by a scripted server (AGENTOS_MODEL: by a model)
 	$(BIN)/python tests/live/recording.py

@@ -1,4 +1,7 @@
-"""A real HTTP server on 127.0.0.1 that speaks the OpenAI protocol and answers from a script."""
+"""A real HTTP server on 127.0.0.1 that speaks the protocols of model providers and answers from a script.
+
+Chat completions whole and in streams; Messages and Responses (dialects.py) in streams alone.
+"""
 
 import json
 import sys
@@ -8,6 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
+
+from dialects import DIALECTS, lines
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Server:
     script: list[Reply] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
-    """The `Authorization` of each request."""
+    """The `Authorization` of each request, or Anthropic's `X-Api-Key`."""
     url: str = ""
     closed: threading.Event = field(default_factory=threading.Event)
 
@@ -68,7 +74,8 @@ class Server:
 
     def said(self) -> str:
         """Everything that was in the messages of the last request."""
-        return json.dumps(self.requests[-1]["messages"], ensure_ascii=False)
+        last = self.requests[-1]
+        return json.dumps(last["input" if "input" in last else "messages"], ensure_ascii=False)
 
 
 @contextmanager
@@ -106,10 +113,14 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
         """Nothing: the requests are kept."""
 
+    def do_GET(self) -> None:
+        """Codex asks for a web socket first; this answer has it go on without one at once."""
+        self.send_error(426)
+
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.script.requests.append(asked)
-        self.script.keys.append(self.headers.get("Authorization", ""))
+        self.script.keys.append(self.headers.get("Authorization") or self.headers.get("X-Api-Key") or "")
         reply = self.script.script.pop(0) if self.script.script else fail(500)
         if reply.hangs:
             self.script.closed.wait()
@@ -117,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif reply.status != 200:
             self._send(reply, json.dumps({"error": {"message": reply.text}}))
         elif asked.get("stream"):
-            self._stream(reply, asked)
+            self._stream(reply, list(_pieces(urlsplit(self.path).path, reply, asked)))
         else:
             self._send(reply, json.dumps(_answer(reply, asked)))
 
@@ -131,20 +142,29 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data[: len(data) // 2] if reply.drops else data)
         self.close_connection = reply.drops
 
-    def _stream(self, reply: Reply, asked: dict[str, Any]) -> None:
+    def _stream(self, reply: Reply, pieces: list[str]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        chunks = [json.dumps(chunk) for chunk in _chunks(reply, asked)]
-        for chunk in chunks[: len(chunks) // 2] if reply.drops else [*chunks, "[DONE]"]:
-            line = f"data: {chunk}\n\n".encode()
+        for piece in pieces[: len(pieces) // 2] if reply.drops else pieces:
+            line = piece.encode()
             self.script.closed.wait(reply.pause)
             self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
         if reply.drops:
             self.close_connection = True
         else:
             self.wfile.write(b"0\r\n\r\n")
+
+
+def _pieces(path: str, reply: Reply, asked: dict[str, Any]) -> Iterator[str]:
+    """The answer as the lines of a stream, in the protocol of the address that was asked."""
+    dialect = DIALECTS.get(path.rpartition("/")[2])
+    if dialect:
+        yield from lines(dialect(reply, asked))
+    else:
+        yield from (f"data: {json.dumps(chunk)}\n\n" for chunk in _chunks(reply, asked))
+        yield "data: [DONE]\n\n"
 
 
 def _calls(reply: Reply) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agentos.model.records import AgentSettings
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITH_EXAMPLES = [page for page in PAGES if "```console" in page.read_text()]
@@ -65,6 +67,18 @@ def test_the_command_reference_is_current() -> None:
     import build
 
     assert (ROOT / "docs" / "commands.md").read_text() == build.reference()
+
+
+def test_every_command_line_of_the_agents_page_is_one_that_live_cli_runs() -> None:
+    sys.path.insert(0, str(ROOT / "tests/live"))
+    import coding_cli
+
+    shown = coding_cli.templates()
+    assert sorted(shown) == sorted(tool.program for tool in coding_cli.TOOLS)
+    for tool in coding_cli.TOOLS:
+        settings = AgentSettings.model_validate(shown[tool.program])
+        assert settings.runner == "command" and settings.command and settings.network
+        assert settings.env == (tool.key,)
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:

@@ -44,8 +44,8 @@ def run(work: "Work") -> Outbox:
 
     In `command`, `{prompt}` is the prompt, `{prompt_file}` a file with it, `{report_file}` where the tool may
     write its JSON, `{model}` the agent's model; without the first two the prompt is on its standard input. In
-    a review its last line is the verdict. Raises MissingTool for a command that is not there, TimedOut and
-    Failed.
+    a review its last line is the verdict. Raises MissingTool for a command that is not there, MissingKey for
+    a key that is not, TimedOut, and the kind of Failed that the tool reports.
     """
     command = work.agent.agentos.command
     if not command:
