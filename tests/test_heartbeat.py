@@ -25,6 +25,7 @@ from agentos.orchestrator.tick import Options, Report
 from agentos.runtime import bubblewrap, budget, liveness, sandbox
 from agentos.runtime.ledger import Entry, Ledger
 from agentos.runtime.nursery import Nursery
+from agentos.runtime.runlog import RunLog
 from agentos.store import claims, runs
 from agentos.store.refs import Claim
 from agentos.store.runs import Run
@@ -475,16 +476,44 @@ def test_an_agent_whose_file_can_not_be_read_is_not_woken(team: Scratch, cli: Cl
 def test_runs_are_listed_shown_and_followed(team: Scratch, cli: Cli) -> None:
     nothing = cli("runs", "list")
     assert (nothing.code, nothing.out) == (0, "") and "No runs here yet" in nothing.err
-    assert cli("runs", "show").code == 3
+    assert cli("runs", "show").code == 3 and "No runs here yet" in cli("runs", "tail").err
     (beat,) = tick(team).beats
     line = cli("runs", "list").out.rstrip("\n").split("\t")
     assert line[:4] == [beat.run, "technical", "TASK-001", "settled"]
     (as_json,) = json.loads(cli("runs", "list", "--task", "1", "--json").out)
     assert (as_json["run"], as_json["runner"], as_json["outcome"]) == (beat.run, "command", "settled")
-    assert cli("runs", "list", "--agent", "qa").out == ""
+    none = cli("runs", "list", "--agent", "qa")
+    assert none.out == "" and "No such runs" in none.err
     shown = cli("runs", "show", beat.run[:20])
-    assert shown.code == 0 and "command  argv=" in shown.out and "made it" in shown.out
+    assert shown.code == 0 and "  command  " in shown.out and "made it" in shown.out
+    assert "\noutcome    settled: " in shown.out and "\nsandbox " in shown.out
     assert json.loads(cli("runs", "show", "--json").out)["log"][0]["kind"] == "command"
-    assert cli("runs", "tail").out == cli("runs", "tail", "--no-follow", "-n", "5").out != ""
+    followed = cli("runs", "tail")
+    assert followed.out == cli("runs", "tail", "--no-follow", "-n", "5").out != ""
+    assert f"{beat.run}: technical on {TASK}\n" in followed.err and "\nsettled: " in followed.err
     assert json.loads(cli("runs", "tail", "--json").out)["code"] == 0
     assert cli("runs", "show", "nonesuch").code == 3
+
+
+def test_a_line_of_a_log_can_not_drive_a_terminal_and_long_texts_stand_below(
+    scratch: Scratch, cli: Cli
+) -> None:
+    log = RunLog(scratch.store.local / "runs" / "20260202T103000Z-technical-evil", scratch.clock)
+    log.say(
+        agent="tech\x1bnical", task=TASK, start="2026-02-02T10:30:00Z", refused=["a\x1b[2J", "b"], usage=3
+    )
+    output = "\x1b]0;gone\x07\r+ fine\u202e\r\n" + "".join(f"row {i}\n" for i in range(100))
+    log.write("command", argv=["sh", "-c", "a b\n\x1b[31m"], code=1, output=output)
+    log.write("call\x1b", tool="read", arguments="{}", text="x" * 5000)
+    log.say(outcome="failed", text="no\nluck", end="2026-02-02T10:31:00Z", kind="checks")
+    assert log.folder
+    file = log.folder / "log.jsonl"
+    file.write_text(file.read_text() + "[]\n{\n")
+    shown = cli("runs", "show").out
+    assert "\x1b" not in shown and "\u202e" not in shown
+    assert "took       60 s\noutcome    failed (checks): no luck\nleft out   a [2J\nleft out   b\n" in shown
+    assert "\n          ^[]0;gone^G^M+ fine<U+202E>\n          row 0\n" in shown
+    assert "row 50" not in shown and "… 81 more lines (--json has them) …\n" in shown and "row 99\n" in shown
+    assert max(map(len, shown.splitlines())) < 1100 and shown.count("unreadable") == 2
+    assert "row 50" in cli("runs", "show", "--json").out
+    assert "\x1b" not in cli("runs", "tail").out + cli("runs", "list").out + cli("runs", "tail", "--json").out

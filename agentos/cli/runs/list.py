@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from agentos.cli import context
+from agentos.cli.runs import ref
 from agentos.model.activity import short
 from agentos.runtime import runlog
 
@@ -39,7 +40,7 @@ def list_(
         context.print_json(shown)
         return
     if not shown:
-        context.say("No runs here yet; simulated ones keep no log.")
+        context.say("No such runs; agentos runs list shows all." if names else ref.NONE)
         return
     if not context.is_terminal():
         context.rows(_cells(each) for each in shown)
@@ -48,7 +49,8 @@ def list_(
 
 
 def _cells(run: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
-    usage = run.get("usage") or {}
+    told = run.get("usage")
+    usage = told if isinstance(told, dict) else {}
     tokens = usage.get("input_tokens", 0) + usage.get("output_tokens", 0)
     cost = f"${usage['usd']:.4f}" if usage.get("usd") is not None else ""
     words = [run["run"], run.get("agent"), short(str(run.get("task", ""))), run.get("outcome") or "running"]
@@ -61,18 +63,16 @@ def _table(shown: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("RUN", "AGENT", "TASK", "OUTCOME", "TOKENS", "COST", "WHAT"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    lines = [[*map(context.clean, _cells(run)), context.clean(str(run.get("text", "")))] for run in shown]
+    names = ("RUN", "AGENT", "TASK", "OUTCOME", "TOKENS", "COST", "WHAT")
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    kept = [i for i, width in enumerate(widths) if width]
+    out = context.console()
+    widths[-1] = max(10, min(widths[-1], out.width - sum(widths[i] + 2 for i in kept[:-1])))
+    for i in kept:
+        table.add_column(names[i], no_wrap=True, overflow="ellipsis", width=widths[i] or None)
     colours = {"settled": "green", "failed": "red", "running": "yellow"}
-    for run in shown:
-        name, agent, task, outcome, tokens, cost = map(context.clean, _cells(run))
-        table.add_row(
-            Text(name, style="dim"),
-            Text(agent, style="blue"),
-            task,
-            Text(outcome, style=colours.get(outcome, "")),
-            tokens,
-            cost,
-            Text(context.clean(str(run.get("text", ""))), style="dim"),
-        )
-    context.console().print(table)
+    for line in lines:
+        styles = ("dim", "blue", "", colours.get(line[3], ""), "", "", "dim")
+        table.add_row(*(Text(line[i], style=styles[i]) for i in kept))
+    out.print(table)

@@ -1,12 +1,14 @@
 """The argument that names a run, and a line of its log as people read it."""
 
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from agentos.cli import context
+from agentos.cli import patches
+from agentos.errors import NotFound
 from agentos.model import ids
 from agentos.runtime import runlog
 from agentos.store.repository import Store
@@ -15,23 +17,48 @@ Ref = Annotated[
     str | None, typer.Argument(help="Any unique part of the run's name; the last one without it.")
 ]
 
-MOST = 200
-"""Characters of a value in one line."""
+NONE = "No runs here yet; simulated ones keep no log."
+
+MOST, MOST_LINES = 200, 20
+"""Characters of a value in one line, and lines of a longer text; --json has all of it."""
+
+_FIRST = ("command", "argv", "tool", "arguments")
+"""What is said first and by itself: it needs no name."""
 
 
 def find(store: Store, ref: str | None) -> str:
     """The run that is meant. Raises NotFound and Usage."""
     names = sorted(runlog.names_in(runlog.folder(store.local)))
-    return names[-1] if names and ref is None else ids.resolve(ref or "the last one", names, "runs")
+    if not names:
+        raise NotFound(NONE)
+    return names[-1] if ref is None else ids.resolve(ref, names, "runs")
 
 
-def line(said: Mapping[str, Any]) -> str:
-    """`10:30:05  command  argv=["pytest"] code=0`."""
-    rest = {key: value for key, value in said.items() if key not in ("at", "kind")}
-    values = " ".join(f"{key}={_short(value)}" for key, value in rest.items())
-    return context.clean(f"{str(said.get('at', ''))[11:19]}  {said.get('kind', '')}  {values}")
+def lines(said: Mapping[str, Any]) -> Iterator[str]:
+    """`10:30:05  command  pytest -q  code=1`, and below it what is too long for one line."""
+    values = {key: _text(key, value) for key, value in said.items() if key not in ("at", "kind")}
+    short = {key: value for key, value in values.items() if "\n" not in value and len(value) <= MOST}
+    words = [short[key] for key in _FIRST if key in short]
+    words += [f"{key}={value}" for key, value in short.items() if key not in _FIRST]
+    head = [str(said.get("at", ""))[11:19], str(said.get("kind", "")), *words]
+    yield patches.visible("  ".join(word for word in head if word)).replace("\n", "^J").rstrip()
+    for key, value in values.items():
+        if key not in short:
+            yield from _block(value)
 
 
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MOST else f"{text[:MOST]}…"
+def _text(key: str, value: Any) -> str:
+    if key == "argv" and isinstance(value, list):
+        return shlex.join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _block(text: str) -> Iterator[str]:
+    """A longer text, moved in: its beginning and its end, where most of what matters stands."""
+    rows = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    if len(rows) > MOST_LINES:
+        half = MOST_LINES // 2
+        rows = [*rows[:half], f"… {len(rows) - 2 * half:,} more lines (--json has them) …", *rows[-half:]]
+    for row in rows:
+        cut = row if len(row) <= 5 * MOST else f"{row[: 5 * MOST]}…"
+        yield f"          {patches.visible(cut)}".rstrip()

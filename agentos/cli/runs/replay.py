@@ -30,8 +30,8 @@ def replay(ref: runs.Ref = None, as_json: context.Json = False) -> None:
         context.print_json({"log": done.log, "actions": proposed, "diff": done.change})
         return
     for line in done.log:
-        typer.echo(runs.line(line))
+        typer.echo("\n".join(runs.lines(line)))
     for action in proposed:
-        typer.echo(runs.line({"kind": action.pop("action")} | action).strip())
+        typer.echo("\n".join(runs.lines({"kind": action.pop("action")} | action)))
     for text in patches.shown((done.change or "").encode(errors="surrogateescape")):
         typer.echo(text)
