@@ -200,6 +200,12 @@ CLAUDE = {
     "session_id": "s",
     "usage": {"input_tokens": 4, "cache_creation_input_tokens": 100, "cache_read_input_tokens": 20, "output_tokens": 7},
 }  # fmt: skip
+CLAUDE_WITH_AGENTS = CLAUDE | {
+    "modelUsage": {
+        "claude-sonnet-4-5": {"inputTokens": 300, "outputTokens": 30, "cacheReadInputTokens": 20, "costUSD": 0.04},
+        "claude-haiku-4-5": {"inputTokens": 5, "outputTokens": 1, "cacheCreationInputTokens": 4, "costUSD": 0.0025},
+    }
+}  # fmt: skip
 CODEX = [
     {"type": "thread.started", "thread_id": "t"},
     {"type": "item.completed", "item": {"type": "reasoning", "text": "hm"}},
@@ -229,6 +235,7 @@ Tokens: 1,000 sent, 500 cache hit, 9 received. Cost: $0.02 message, $0.03 sessio
     [
         (json.dumps(CLAUDE), "Done.", Usage(124, 7, 0.0425)),
         ("a warning\n" + json.dumps({"type": "system"}) + "\n" + json.dumps(CLAUDE), "Done.", Usage(124, 7, 0.0425)),
+        (json.dumps(CLAUDE_WITH_AGENTS), "Done.", Usage(329, 31, 0.0425)),
         ("\n".join(map(json.dumps, CODEX)), "Done.", Usage(90, 5, None)),
         (json.dumps(MINI, indent=2), "Submitted", Usage(30, 5, 0.5)),
         (AIDER, AIDER.strip(), Usage(3500, 40, 0.03)),
@@ -238,7 +245,7 @@ Tokens: 1,000 sent, 500 cache hit, 9 received. Cost: $0.02 message, $0.03 sessio
         ('{"info": {}, "messages": [1, {"extra": 3}]}', "", Usage()),
         ("{" * 100_000, "{" * 100_000, Usage()),
     ],
-    ids=["claude", "stream-json", "codex", "mini", "aider", "words", "lies", "codex lies", "mini lies", "braces"],
+    ids=["claude", "stream-json", "claude's own agents", "codex", "mini", "aider", "words", "lies", "codex lies", "mini lies", "braces"],
 )  # fmt: skip
 def test_figures_are_read_from_what_command_lines_print(output: str, text: str, usage: Usage) -> None:
     report = reports.read(output)
@@ -264,12 +271,14 @@ def mini_failed(status: str, said: str) -> str:
 
 
 LITELLM_SAID = "litellm.AuthenticationError: AuthenticationError: OpenAIException - who are you?"
-AIDER_FAILED = f"""Repo-map: using 4096 tokens, auto refresh
+AIDER_FAILED = f"""Aider v0.86.2
+Repo-map: using 4096 tokens, auto refresh
 
 {LITELLM_SAID}
 The API provider is not able to authenticate you. Check your API key.
 """
-AIDER_AGAIN = f"""litellm.RateLimitError: RateLimitError: OpenAIException - slow down
+AIDER_AGAIN = f"""Aider v0.86.2
+litellm.RateLimitError: RateLimitError: OpenAIException - slow down
 The API provider has rate limited you. Try again later or check your quotas.
 Retrying in 0.2 seconds...
 {AIDER}"""
@@ -284,7 +293,7 @@ Retrying in 0.2 seconds...
         (claude_failed("API Error: 529 overloaded.", api_error_status=529), ProviderDown, "API Error"),
         (claude_failed("There's an issue with the selected model", api_error_status=404), MissingTool, "There's"),
         (claude_failed("API Error: Connection refused", api_error_status=None), ProviderDown, "API Error"),
-        (claude_failed("No more turns.", terminal_reason="max_turns"), Failed, "No more turns."),
+        (claude_failed("", terminal_reason="max_turns", errors=["Reached maximum number of turns (1)"]), Failed, "Reach"),
         (codex_failed("Missing environment variable: `OPENAI_API_KEY`."), MissingKey, "Missing environment"),
         (codex_failed("unexpected status 401 Unauthorized: x, url: http://h/v1/responses"), MissingKey, "unexpected"),
         (codex_failed("exceeded retry limit, last status: 429 Too Many Requests"), RateLimited, "exceeded"),
@@ -297,7 +306,8 @@ Retrying in 0.2 seconds...
         (mini_failed("RateLimitError", "slow down"), RateLimited, "slow down"),
         (mini_failed("LimitsExceeded", "LimitsExceeded"), Failed, "LimitsExceeded"),
         (AIDER_FAILED, MissingKey, LITELLM_SAID),
-        (AIDER_AGAIN, None, "litellm.RateLimitError"),
+        (AIDER_AGAIN, None, "Aider v0.86.2"),
+        (LITELLM_SAID, None, LITELLM_SAID),
     ],
 )  # fmt: skip
 def test_failures_are_told_apart_by_what_command_lines_print(

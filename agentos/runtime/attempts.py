@@ -28,7 +28,7 @@ RULES: dict[str, Rule] = {
         2, False, "it does not come to an end in time; make the task smaller, or raise `run_limit:`"
     ),
     "checks": Rule(3, False, "it does not pass; say how, or do it by hand"),
-    "key": Rule(1, False, "a key is missing"),
+    "key": Rule(1, False, "a key is missing or refused"),
     "tool": Rule(1, False, "something that the run needs is missing"),
     "budget": Rule(1, False, "the budget is used up; raise it, or cancel the task"),
     "same": Rule(1, False, "the same change was handed in twice; say what is wrong with it"),

@@ -18,6 +18,9 @@ from agentos.runtime.failures import Failed, MissingKey, ProviderDown
 _AIDER = re.compile(r"Tokens: ([\d.,]+k?) sent(?:,[^\n]*?)?, ([\d.,]+k?) received\.?", re.ASCII)
 _AIDER_COST = re.compile(r"Cost: \$[\d.]+ message, \$([\d.]+) session", re.ASCII)
 
+_AIDER_NAME = re.compile(r"^Aider v\d", re.MULTILINE)
+"""What it begins with; an error of litellm's that another command prints is no failure of that command."""
+
 _LITELLM = re.compile(r"^litellm\.(\w+):", re.MULTILINE)
 _STATUSES = {
     "AuthenticationError": 401, "PermissionDeniedError": 403, "NotFoundError": 404, "BadRequestError": 400,
@@ -31,8 +34,11 @@ _CODEX_DOWN = re.compile(r"Connection failed|stream disconnected|experiencing hi
 _NO_KEY = re.compile(r"Not logged in|Invalid API key|Missing environment variable")
 """How Claude Code and Codex say that they have no key, before they ask anybody."""
 
-_INPUTS = ("input_tokens", "prompt_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-_OUTPUTS = ("output_tokens", "completion_tokens")
+_INPUTS = (
+    "input_tokens", "prompt_tokens", "cache_creation_input_tokens", "cache_read_input_tokens",
+    "inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens",
+)  # fmt: skip
+_OUTPUTS = ("output_tokens", "completion_tokens", "outputTokens")
 
 MOST_BYTES = 32 << 20
 """Of a report that is read; a trajectory holds everything that was said."""
@@ -78,14 +84,26 @@ def _claude(found: list[dict[str, Any]]) -> Report | None:
     result = next((each for each in reversed(found) if each.get("type") == "result"), None)
     if result is None:
         return None
-    usage = _usage(result.get("usage"), result.get("total_cost_usd"))
-    text, status = _text(result.get("result")), result.get("api_error_status")
+    usage = _claude_usage(result)
+    said, status = result.get("result") or result.get("errors"), result.get("api_error_status")
+    text = _text("; ".join(map(str, said)) if isinstance(said, list) else said)
     failure = Failed if result.get("is_error") is True else None
     if failure and _NO_KEY.search(text):
         failure = MissingKey
     elif failure and result.get("terminal_reason") == "api_error":
         failure = failures.of_status(status if isinstance(status, int) else None)
     return Report(text, usage, failure)
+
+
+def _claude_usage(result: dict[str, Any]) -> Usage:
+    """All that its models took; `usage` beside it is without what agents of its own took."""
+    models = result.get("modelUsage")
+    total = Usage()
+    for each in models.values() if isinstance(models, dict) else ():
+        total += _usage(each, None)
+    if not total.tokens:
+        return _usage(result.get("usage"), result.get("total_cost_usd"))
+    return Usage(total.input_tokens, total.output_tokens, _amount(result.get("total_cost_usd"), MOST_USD))
 
 
 def _codex(found: list[dict[str, Any]]) -> Report | None:
@@ -151,7 +169,7 @@ def _aider(output: str) -> Report:
     )
     answered = max((found.end() for found in _AIDER.finditer(output)), default=0)
     errors = list(_LITELLM.finditer(output, answered))
-    if errors:
+    if errors and _AIDER_NAME.search(output):
         return Report(output[errors[-1].start() :].strip(), usage, _litellm_failure(errors[-1][1]))
     return Report(output.strip(), usage)
 
