@@ -262,3 +262,66 @@ def test_a_commit_that_a_wrong_clock_dated_hides_nothing_from_a_cap_of_the_day(t
     subprocess.run(["git", "commit", "-qm", "Old"], cwd=team.root, env=os.environ | before, check=True)
     (beat,) = tick(team).beats
     assert beat.outcome == "passed" and "usd_per_day of technical ($0.50) is reached" in beat.text
+
+
+# A clone that is gone, and a base that moved ------------------------------------------------------------
+
+
+def test_a_clone_that_was_deleted_between_runs_is_made_anew(team: Scratch) -> None:
+    tick(team, agent="technical")
+    shutil.rmtree(team.store.local / "workspaces")
+    team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
+    equip(team, "technical", command=["sh", "-c", "test -f made.txt && echo more > more.txt"])
+    assert [beat.outcome for beat in tick(team).beats] == ["settled"]
+    assert team.git("ls-tree", "--name-only", f"agentos/{TASK}").count("m") >= 2
+    shutil.rmtree(team.store.local)
+    team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
+    equip(team, "technical", command=["sh", "-c", "test -f more.txt && echo third > third.txt"])
+    assert [beat.outcome for beat in tick(team).beats] == ["settled"]
+    assert team.git("status", "--porcelain") == "" and not team.store.board().problems
+
+
+def test_a_clone_that_is_deleted_in_the_middle_of_a_run_costs_one_try(team: Scratch) -> None:
+    place = team.store.local / "workspaces" / TASK
+    slow = (
+        "echo half > half.txt; for i in $(seq 400); do test -f half.txt || break; sleep 0.05; done; echo over"
+    )
+    equip(team, "technical", command=["sh", "-c", slow])
+    remover = threading.Thread(
+        target=lambda: (wait_for((place / "half.txt").exists), shutil.rmtree(place, ignore_errors=True))
+    )
+    remover.start()
+    (beat,) = tick(team).beats
+    remover.join()
+    assert beat.outcome == "failed" and beat.commit and beat.again, beat
+    assert str(place) in beat.text or "is gone" in beat.text, beat.text
+    assert newest(team).failure in ("failed", "time"), "the watch may see it first"
+    assert team.store.refs().claims == {}
+    assert not team.git("branch", "--list", "agentos/*") and team.git("status", "--porcelain") == ""
+    team.clock.forward(minutes=2)
+    equip(team, "technical", command=["sh", "-c", "echo whole > whole.txt"])
+    assert [beat.outcome for beat in tick(team).beats] == ["settled"]
+
+
+def test_a_base_that_moved_is_merged_or_becomes_a_task_and_no_tree_is_dirty(team: Scratch, cli: Cli) -> None:
+    tick(team, agent="technical")
+    team.write("made.txt", "otherwise\n")
+    team.git("add", "made.txt")
+    team.git("commit", "-qm", "The same file, otherwise")
+    assert cli("review", "1").code == 0
+    refused = cli("approve", "1")
+    assert (
+        refused.code == 5 and "changed the same lines: made.txt" in refused.err and "TASK-002" in refused.err
+    )
+    assert team.git("status", "--porcelain") == "" and team.read("made.txt") == "otherwise\n"
+    assert team.store.board().task("2").assignees == ("technical",)
+    equip(team, "technical", command=["sh", "-c", "echo both >> made.txt"])
+    assert [(beat.task[:8], beat.outcome) for beat in tick(team, agent="technical").beats] == [
+        ("TASK-002", "settled")
+    ]
+    team.write("code.py", "x = 1\n")
+    team.git("add", "code.py")
+    team.git("commit", "-qm", "Something else")
+    assert cli("review", "2").code == 0 and cli("approve", "2").code == 0
+    assert team.read("made.txt") == "otherwise\nboth\n" and team.read("code.py") == "x = 1\n"
+    assert team.git("status", "--porcelain") == "" and team.store.board().task("1").status is Status.REVIEW

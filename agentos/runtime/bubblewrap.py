@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -49,15 +49,12 @@ class Bubblewrap:
         with (
             root.made_up(cell.home) as files,
             relay.opened(cell.network) if cell.network else nullcontext() as socket,
-            _started(options(cell, files, socket), inner(argv, socket, cell.network)) as (process, init, go),
-            limits.group(init, cell.limits),
-            _gone(init),
+            _started(options(cell, files, socket), inner(argv, socket, cell.network)) as started,
+            _confined(started, cell) as watch,
         ):
-            limits.confine(init, cell.limits)
-            watch = limits.Watch(init, cell.limits, (cell.workspace, cell.home))
-            go()
+            started.go()
             ended = processes.attend(
-                process, timeout=timeout, stdin=stdin, limit=limit, on_output=on_output, watch=watch
+                started.process, timeout=timeout, stdin=stdin, limit=limit, on_output=on_output, watch=watch
             )
         is_missing = ended.code == 1 and ended.output.startswith(b"bwrap: execvp ")
         return ended._replace(code=127, is_missing=True) if is_missing else ended
@@ -132,8 +129,7 @@ def _started(options: list[str], argv: Sequence[str]) -> "Iterator[Started]":
             with open(info, "rb", closefd=False) as report:
                 told = report.read()
             if not told:
-                said = processes.attend(process, timeout=5).output.decode(errors="replace").strip()
-                raise AgentOSError(f"bubblewrap could not start: {said}")
+                raise _stillborn(process)
             yield Started(process, int(json.loads(told)["child-pid"]), lambda: os.write(go, b"\n"))
         finally:
             processes.stop(process)
@@ -141,6 +137,29 @@ def _started(options: list[str], argv: Sequence[str]) -> "Iterator[Started]":
     finally:
         for handle in held:
             os.close(handle)
+
+
+@contextmanager
+def _confined(started: Started, cell: Cell) -> "Iterator[limits.Watch]":
+    """The waiting sandbox under its limits, and the watch over it. Raises AgentOSError where it has ended.
+
+    Bubblewrap names its first process before it mounts anything: a folder that is gone ends it after that.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(limits.group(started.init, cell.limits))
+            stack.enter_context(_gone(started.init))
+            limits.confine(started.init, cell.limits)
+            watch = limits.Watch(started.init, cell.limits, (cell.workspace, cell.home))
+        except (ProcessLookupError, FileNotFoundError):
+            raise _stillborn(started.process) from None
+        yield watch
+
+
+def _stillborn(process: "subprocess.Popen[bytes]") -> AgentOSError:
+    """What bubblewrap said of why it could not start."""
+    said = processes.attend(process, timeout=5).output.decode(errors="replace").strip()
+    return AgentOSError(f"bubblewrap could not start: {said}")
 
 
 def _spec(options: list[str]) -> int:

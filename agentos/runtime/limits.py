@@ -115,7 +115,10 @@ class Watch:
         """The exact size is asked only when the disk as a whole has lost a part of it: a walk is slow."""
         most = self._limits
         for place, before in self._free.items():
-            now = os.statvfs(place)
+            try:
+                now = os.statvfs(place)
+            except FileNotFoundError:
+                return f"{place} is gone"
             lost = (before.f_bavail - now.f_bavail) * before.f_frsize
             if lost > most.disk // 8 or before.f_ffree - now.f_ffree > most.files // 8:
                 self._free[place] = now

@@ -68,7 +68,7 @@ def run(work: "Work") -> Outbox:
             "`workspace: mounts:` in board/config.yml and give its whole path in `command:`."
         )
     if ended.code is None:
-        raise TimedOut(f"{tool} was stopped after {ended.seconds:.0f} s.")
+        raise TimedOut(f"{tool} was stopped after {ended.seconds:.0f} s: {ended.stopped}.")
     if ended.code != 0 or said.failure:
         how = f"left with {ended.code}" if ended.code else "says that it failed"
         kind = said.failure or Failed
