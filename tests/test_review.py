@@ -209,8 +209,27 @@ def test_what_is_new_since_the_last_look(work: Work) -> None:
         f"Changed since you last looked: {first[:9]} → {work.tip[:9]}"
         in work.cli("review", "1", "--stat").out
     )
+    stat = work.cli("review", "1", "--stat").out
+    assert "\n*src/c.txt |     1 + (new)" in stat and "\n src/b.txt |" in stat
     new = work.cli("review", "1", "--new").out
-    assert "b/src/c.txt" in new and "b/src/b.txt" not in new
+    assert "b/src/c.txt" in new and "src/b.txt" not in new
+    assert f"\nOnly what changed since you last looked: {first[:9]} → {work.tip[:9]}.\n" in new
+    again = work.cli("review", "1", "--new").out
+    assert "Nothing is new." in again and "src/" not in again
+    work.there.git("reset", "-q", "--hard", "HEAD~2")
+    work.there.git("commit", "-q", "--allow-empty", "-m", "nothing is left")
+    work.here.git("fetch", "-q", str(work.there.root), f"+HEAD:refs/heads/{BRANCH}")
+    gone = work.cli("review", "1", "--new").out
+    assert "\n src/b.txt |     1 - (gone)\n" in gone and "-two" in gone
+    assert work.cli("approve", "1").code == 0, "it was shown, though nothing is left of it"
+
+
+def test_a_look_at_a_commit_that_is_gone_shows_all(work: Work) -> None:
+    work.hand_in(src__b_txt="one\n")
+    gone = {"ada-lovelace": {TASK: {"commit": "1" * 40, "base": "2" * 40}}}
+    (work.here.root / ".git/agentos/looks.json").write_text(json.dumps(gone))
+    shown = work.cli("review", "1", "--new").out
+    assert "what you saw is gone, so this is all of it" in shown and "+one" in shown
 
 
 def test_on_a_terminal_it_goes_through_the_pager_without_a_shell(work: Work, tmp_path: Path) -> None:

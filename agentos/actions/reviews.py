@@ -146,8 +146,8 @@ def show(store: Store, branch: Branch) -> bytes:
     return patch.diff(store.git, branch.base, branch.commit, has_moves=True)
 
 
-def news(store: Store, seen: Look, branch: Branch) -> bytes | None:
-    """What changed since a look: between the two commits, in the files that either touches.
+def fresh(store: Store, seen: Look, branch: Branch) -> tuple[Count, ...] | None:
+    """The files that changed since a look, of those that the branch touches or did then.
 
     None where the commit of that look is gone.
     """
@@ -158,8 +158,13 @@ def news(store: Store, seen: Look, branch: Branch) -> bytes | None:
         path for base, commit in ((seen.base, seen.commit), (branch.base, branch.commit))
         for count in patch.counts(git, base, commit) for path in count.paths
     ]  # fmt: skip
-    paths = list(dict.fromkeys(touched))
-    return patch.diff(git, seen.commit, branch.commit, paths, has_moves=True) if paths else b""
+    return patch.counts(git, seen.commit, branch.commit, list(dict.fromkeys(touched))) if touched else ()
+
+
+def news(store: Store, seen: Look, branch: Branch, files: Sequence[Count]) -> bytes:
+    """What changed since a look in these files, as `fresh` gives them."""
+    paths = [path for count in files for path in count.paths]
+    return patch.diff(store.git, seen.commit, branch.commit, paths, has_moves=True) if paths else b""
 
 
 def remember(store: Store, by: Actor, task: str, branch: Branch) -> None:

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import typer
 
@@ -98,8 +98,8 @@ def _name(head: str) -> str:
     return both.rpartition(' "b/' if both.endswith('"') else " b/")[2].rstrip('"')
 
 
-def stat(counts: Iterable[Count]) -> Iterator[str]:
-    """A line for each file: its path, what came and went, and what else became of it."""
+def stat(counts: Iterable[Count], marked: Collection[str] = ()) -> Iterator[str]:
+    """A line for each file: its path, what came and went, and what else became of it; some with a mark."""
     found = list(counts)
     columns = shutil.get_terminal_size().columns if context.is_terminal() else 1000
     room = min(_WIDEST, columns // 6)
@@ -111,7 +111,8 @@ def stat(counts: Iterable[Count]) -> Iterator[str]:
         plus, minus = "+" * _bar(count.added, scale), "-" * _bar(count.removed, scale)
         bars = style(plus, fg="green") + style(minus, fg="red")
         tail = " ".join(part for part in (bars, style(_also(count), dim=True)) if part)
-        yield f" {path:<{width}} | {count.added + count.removed:>5} {tail}".rstrip()
+        mark = style("*", fg="yellow") if count.path in marked else " "
+        yield f"{mark}{path:<{width}} | {count.added + count.removed:>5} {tail}".rstrip()
 
 
 def _bar(lines: int, scale: float) -> int:

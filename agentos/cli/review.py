@@ -1,7 +1,7 @@
 """agentos review: what waits for a judgement, and the work on one task as a diff."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,6 +13,7 @@ from agentos.model.activity import Actor
 from agentos.model.records import Task
 from agentos.model.words import Status
 from agentos.store.joining import some
+from agentos.store.looks import Look
 from agentos.store.patch import Count
 from agentos.store.repository import Store
 
@@ -46,9 +47,10 @@ def review(
         change = reviews.show(store, found.branch) if found.branch and not stat else b""
         context.print_json(_plain(found) | ({} if stat else {"diff": patches.decoded(change)}))
         return
-    shown = lines(store, found)
-    if found.branch and found.counts and not stat:
-        change = _news(store, found) if new else reviews.show(store, found.branch)
+    news = _news(store, found)
+    shown = _lines(found, news, is_new=new)
+    if found.branch and not stat:
+        change = _change(store, found, news if new else None)
         change, cut = (change, ()) if full else patches.shortened(change)
         shown += ["", *patches.shown(change), *_cut(found.task, cut)]
         if not cut:
@@ -58,7 +60,44 @@ def review(
 
 def lines(store: Store, found: Review) -> list[str]:
     """What is known of one task's work, and a line for each file that it changes."""
-    return [*_head(found), *_since(store, found), "", *patches.stat(found.counts), *_nothing(found)]
+    return _lines(found, _news(store, found))
+
+
+class _News(NamedTuple):
+    """What is new to the one who asks: the files; None where that can't be told any more."""
+
+    seen: Look
+    is_same: bool
+    files: tuple[Count, ...] | None
+
+
+def _news(store: Store, found: Review) -> _News | None:
+    seen, branch = found.seen, found.branch
+    if seen is None or branch is None:
+        return None
+    is_same = reviews.is_same(store, seen, branch)
+    return _News(seen, is_same, () if is_same else reviews.fresh(store, seen, branch))
+
+
+def _lines(found: Review, news: _News | None, *, is_new: bool = False) -> list[str]:
+    fresh = news.files if news else None
+    counts = fresh if is_new and fresh is not None else found.counts
+    marked = () if is_new or fresh is None else [count.path for count in fresh]
+    return [
+        *_head(found),
+        *(_since(found, news, is_new) if news else ()),
+        "",
+        *patches.stat(counts, marked),
+        *_nothing(found),
+    ]
+
+
+def _change(store: Store, found: Review, news: _News | None) -> bytes:
+    """The whole difference, or only what is new where that can be told."""
+    assert found.branch is not None
+    if news is None or news.files is None:
+        return reviews.show(store, found.branch)
+    return reviews.news(store, news.seen, found.branch, news.files)
 
 
 def _nothing(found: Review) -> Iterator[str]:
@@ -92,13 +131,6 @@ def _viewer(store: Store) -> Actor:
         return store.person()
     except Usage:
         return Actor("")
-
-
-def _news(store: Store, found: Review) -> bytes:
-    """What is new to the one who asks; all of it where that can't be told."""
-    assert found.branch is not None
-    change = reviews.news(store, found.seen, found.branch) if found.seen else None
-    return reviews.show(store, found.branch) if change is None else change
 
 
 # One task ---------------------------------------------------------------------------------------------------
@@ -138,19 +170,21 @@ def _head(found: Review) -> Iterator[str]:
         yield f"  {mark} {context.clean(box.text)}"
 
 
-def _since(store: Store, found: Review) -> Iterator[str]:
+def _since(found: Review, news: _News, is_new: bool) -> Iterator[str]:
     """What the one who asks has seen of it already."""
-    seen, branch = found.seen, found.branch
-    if seen is None or branch is None:
-        return
+    assert found.branch is not None
     yield ""
-    if reviews.is_same(store, seen, branch):
-        yield "You have looked at this."
+    if news.is_same:
+        yield "You have looked at this." + (" Nothing is new." if is_new else "")
         return
-    yield patches.style(
-        f"Changed since you last looked: {seen.commit[:9]} → {branch.commit[:9]} (--new shows only that).",
-        fg="yellow",
-    )
+    moved = f"{news.seen.commit[:9]} → {found.branch.commit[:9]}"
+    if news.files is None:
+        text = f"Changed since you last looked: {moved}; what you saw is gone, so this is all of it."
+    elif is_new:
+        text = f"Only what changed since you last looked: {moved}."
+    else:
+        text = f"Changed since you last looked: {moved} (the files marked *; --new shows only that)."
+    yield patches.style(text, fg="yellow")
 
 
 def _size(counts: Sequence[Count]) -> str:
