@@ -38,6 +38,32 @@ def test_what_others_say_to_somebody_and_never_what_they_did_themselves(scratch:
     assert cli("inbox", "nobody").code == 3
 
 
+def test_a_person_hears_when_agents_have_passed_a_task_that_only_a_person_may_let_in(
+    scratch: Scratch, cli: Cli
+) -> None:
+    def say(verdict: str) -> None:
+        trailers = [("Run", "r"), ("Run-Task", task.id), ("Verdict", verdict)]
+        by = Actor("qa", is_agent=True)
+        transact(scratch.store, lambda d: messages.note(d, task.id, verdict), by, trailers=trailers)
+
+    task = scratch.act(lambda d: tasks.add(d, "Login", assignees=["technical"])).value
+    scratch.act(lambda d: tasks.move(d, "1", "in_progress"), TECHNICAL)
+    scratch.act(lambda d: tasks.move(d, "1", "review"), TECHNICAL)
+    assert kinds(cli) == [], "an agent may review it first"
+    say("approved")
+    passed = [("review", "qa", "Login: passed; agentos review TASK-001, then approve")]
+    assert kinds(cli) == passed and not any(who == "qa" for _, who, _ in kinds(cli, "technical"))
+    say("seen")
+    assert kinds(cli) == passed
+    say("failed")
+    assert kinds(cli) == []
+    say("approved")
+    scratch.act(lambda d: tasks.move(d, "1", "in_progress"), TECHNICAL)
+    assert kinds(cli) == []
+    scratch.act(lambda d: tasks.move(d, "1", "review"), TECHNICAL)
+    assert kinds(cli) == [], "that was about what was handed in before"
+
+
 def test_work_given_blocked_and_to_be_reviewed(scratch: Scratch, cli: Cli) -> None:
     scratch.act(lambda d: tasks.add(d, "Mine", assignees=["ada-lovelace"]), TECHNICAL)
     scratch.act(lambda d: tasks.add(d, "Own", assignees=["ada-lovelace"]))

@@ -84,8 +84,24 @@ def _tasks(board: Board, activities: Sequence[Activity], reader: str) -> Iterato
             yield _of(task, "blocked", activities, ("task.blocked",), f"{task.title}: {task.blocked}")
         elif task.status is Status.REVIEW and _reviews(board, reader, task):
             yield _of(task, "review", activities, ("task.submitted",), task.title)
+        elif task.status is Status.REVIEW and reader not in board.agents:
+            yield from _passed(task, activities)
         elif reader in task.assignees and task.status is not Status.REVIEW:
             yield _of(task, "assigned", activities, ("task.assigned", "task.created"), task.title)
+
+
+def _passed(task: Task, activities: Sequence[Activity]) -> Iterator[Notice]:
+    """That agents are done with a review, and a person has to judge: since it was handed in last."""
+    for activity in activities:
+        if any(event.name == "task.submitted" and event.subject == task.id for event in activity.events):
+            return
+        verdict = activity.trailer("Verdict") if activity.trailer("Run-Task") == task.id else None
+        if verdict == "approved":
+            text = f"{task.title}: passed; agentos review {task.short}, then approve"
+            name = f"passed-{task.id}-{activity.commit[:9]}"
+            yield Notice(times.stamp(activity.time), name, "review", activity.who, task.id, text, task.path)
+        if verdict in ("approved", "failed"):
+            return
 
 
 def _reviews(board: Board, reader: str, task: Task) -> bool:
