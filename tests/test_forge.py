@@ -209,6 +209,23 @@ def test_what_a_person_has_not_published_does_not_go_along(work: Work, hub: GitH
     assert work.cli("pr", "1").code == 0
 
 
+def test_what_a_person_has_taken_back_does_not_go_along_either(work: Work, hub: GitHub) -> None:
+    work.here.write("src/mine.txt", "never mind\n")
+    work.here.git("add", "src/mine.txt")
+    work.here.git("commit", "-qm", "a mistake")
+    work.branch()
+    work.hand_in(src__b_txt="new\n")
+    base = work.here.git("rev-parse", "HEAD").strip()
+    work.here.git("reset", "-q", "--hard", "HEAD~1")
+    done = work.cli("pr", "1")
+    assert done.code == 5 and "that main no longer has" in done.err and hub.asked == []
+    assert f"git rebase --onto main {base[:9]} {BRANCH}" in done.err
+    work.here.git("rebase", "-q", "--onto", "main", base[:9], BRANCH)
+    work.here.git("switch", "-q", "main")
+    assert work.cli("pr", "1").code == 0
+    assert "mine.txt" not in work.here.git("ls-tree", "-r", "--name-only", f"origin/{BRANCH}")
+
+
 def test_a_branch_that_has_something_else_there_is_left(work: Work) -> None:
     work.here.git("push", "-q", "origin", f"HEAD:refs/heads/{BRANCH}")
     work.here.git("commit", "-q", "--allow-empty", "-m", "elsewhere")
@@ -326,10 +343,12 @@ def test_changes_that_are_wanted_come_back_once(work: Work, hub: GitHub) -> None
     work.cli("task", "move", "1", "review")
     assert "ull request" not in tick(work) and work.status == "review", "it was told that"
     work.here.clock.forward(minutes=1)
-    hub.reviews.append(review(6, "linus", "CHANGES_REQUESTED", "again"))
+    hub.reviews.append(review("6\n# x", "linus", "CHANGES_REQUESTED", "again"))
+    hub.pull = (hub.pull or {}) | {"html_url": "https://github.com/ada/renamed/pull/7\n# y"}
     tick(work)
     last = max(work.here.store.board().messages_of(TASK), key=lambda each: each.id)
     assert work.status == "in_progress" and "> linus: again" in work.here.store.body(last)
+    assert "\n#" not in work.here.store.body(last)
 
 
 def test_one_pull_request_that_is_gone_keeps_nobody_from_the_others(work: Work, hub: GitHub) -> None:

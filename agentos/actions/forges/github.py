@@ -78,7 +78,7 @@ class GitHub:
         if not wanted:
             return pull
         lines = self._list(f"{place}/comments")
-        return pull._replace(state="changes", words=tuple(_review(pull, each, lines) for each in wanted))
+        return pull._replace(state="changes", words=tuple(_review(url, each, lines) for each in wanted))
 
     def _list(self, path: str) -> list[dict[str, Any]]:
         """What members said, oldest first: of a list too long for one page the first and the last page."""
@@ -208,14 +208,15 @@ def _wanting_changes(reviews: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [each for each in last.values() if each.get("state") == "CHANGES_REQUESTED"]
 
 
-def _review(pull: Pull, review: dict[str, Any], lines: Sequence[dict[str, Any]]) -> Word:
-    """A review with what it says of single lines."""
+def _review(url: str, review: dict[str, Any], lines: Sequence[dict[str, Any]]) -> Word:
+    """A review with what it says of single lines; `url` is the pull request's, as the board has it."""
     number = review.get("id")
+    number = number if isinstance(number, int) else 0
     mine = [each for each in lines if each.get("pull_request_review_id") == number]
     said = [f"{_who(review)}: {_body(review)}"]
     said += [f"{each.get('path')}:{each.get('line') or '?'}: {_body(each)}" for each in mine[:MOST_LINES]]
     said += [f"and {len(mine) - MOST_LINES} more"] if len(mine) > MOST_LINES else []
-    return Word("\n\n".join(said), f"{pull.url}#pullrequestreview-{number}")
+    return Word("\n\n".join(said), f"{url}#pullrequestreview-{number}")
 
 
 def _who(said: dict[str, Any]) -> str:
