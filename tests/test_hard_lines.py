@@ -325,3 +325,28 @@ def test_a_base_that_moved_is_merged_or_becomes_a_task_and_no_tree_is_dirty(team
     assert cli("review", "2").code == 0 and cli("approve", "2").code == 0
     assert team.read("made.txt") == "otherwise\nboth\n" and team.read("code.py") == "x = 1\n"
     assert team.git("status", "--porcelain") == "" and team.store.board().task("1").status is Status.REVIEW
+
+
+def test_a_review_is_of_the_branch_as_it_would_be_merged_now(team: Scratch) -> None:
+    """Checks that pass on the branch alone fail with what has come to the board's branch since."""
+    checked(team, "sh -c 'test -f made.txt && ! test -f rule.txt'")
+    team.write("rule.txt", "no made.txt\n")
+    team.git("add", "rule.txt")
+    team.git("commit", "-qm", "A rule")
+    tip = team.git("rev-parse", f"agentos/{TASK}").strip()
+    (beat,) = tick(team, agent="qa").beats
+    assert beat.outcome == "settled" and newest(team).failure == "checks", beat
+    assert newest(team).commit == tip == team.git("rev-parse", f"agentos/{TASK}").strip()
+    assert team.git("status", "--porcelain") == ""
+
+
+def test_a_review_sees_nothing_that_a_failed_run_left(team: Scratch) -> None:
+    checked(team, "test ! -f half.txt")
+    team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
+    equip(team, "technical", command=["sh", "-c", "echo half > half.txt; exit 3"])
+    (beat,) = tick(team, agent="technical").beats
+    assert beat.outcome == "failed" and team.git("for-each-ref", "refs/agentos/salvage")
+    team.act(lambda draft: tasks.move(draft, "1", "review"))
+    team.clock.forward(minutes=5)
+    (beat,) = tick(team, agent="qa").beats
+    assert newest(team).verdict == "approved", beat

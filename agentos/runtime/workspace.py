@@ -16,7 +16,8 @@ from agentos.runtime import clones, handing, provision, quarantine
 from agentos.runtime.clones import Start
 from agentos.runtime.failures import CheckedOut
 from agentos.runtime.sandbox import Sandbox, find
-from agentos.store import branches, patch, refs
+from agentos.store import branches, joining, patch, refs
+from agentos.store.objects import Objects
 from agentos.store.refs import Move
 from agentos.store.repository import Store
 
@@ -92,7 +93,10 @@ def prepare(store: Store, board: Board, task: Task, agent: Agent, sandbox: Sandb
 
 
 def _start(store: Store, task: str, head: str | None, *, is_review: bool) -> Start:
-    """Where the task's next run begins: on its branch or the board's, and with what was salvaged."""
+    """Where the task's next run begins: on its branch or the board's, and with what was salvaged.
+
+    A review sees the branch alone, as it would be merged now; where that has conflicts, as it is.
+    """
     branch = branch_of(task)
     if head is None:
         raise Invalid(f"{store.branch} has no commit yet, so there is nothing to work on.")
@@ -103,6 +107,9 @@ def _start(store: Store, task: str, head: str | None, *, is_review: bool) -> Sta
         if found is None:
             raise Invalid(f"{branch} and {store.branch} have no common history; rename that branch.")
         base, parent = found, tip
+    if is_review:
+        seen = _merged(store, head, tip) if parent == tip else parent
+        return Start(branch, base, seen, seen, tip)
     for saved, before in _salvaged(store, task):
         if before == parent:
             return Start(branch, base, parent, saved, tip)
@@ -110,6 +117,20 @@ def _start(store: Store, task: str, head: str | None, *, is_review: bool) -> Sta
             return Start(branch, before, before, saved, tip)
         break
     return Start(branch, base, parent, parent, tip)
+
+
+def _merged(store: Store, head: str, tip: str) -> str:
+    """A commit of the branch merged with the board's, which no ref has; the branch's own where they clash."""
+    tree = joining.preview(store.git, head, tip)
+    if tree is None:
+        return tip
+    who = f"agentos <agentos@agentos.invalid> {int(store.clock().timestamp())} +0000"
+    lines = (f"tree {tree}", f"parent {tip}", f"parent {head}", f"author {who}", f"committer {who}")
+    objects = Objects(store.git)
+    made = objects.write("commit", "\n".join((*lines, "", "As it would be merged", "")).encode())
+    objects.flush()
+    objects.close()
+    return made
 
 
 def _tip(store: Store, branch: str) -> str:

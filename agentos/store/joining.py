@@ -92,6 +92,13 @@ def join(
     return Joined(theirs, name, tree, files, records, ours in bases, renamed)
 
 
+def preview(git: Git, ours: str, theirs: str) -> str | None:
+    """The tree that two commits would come to, merged as git does it; None where that has conflicts."""
+    line = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--end-of-options")
+    tree, *names = git.run(*_AS_GIT_DOES, *line, ours, theirs, ok=(0, 1)).split(b"\0")
+    return None if any(names) else tree.decode()
+
+
 def differ(git: Git, old: str, new: str) -> dict[str, Sides]:
     """The files in which two trees differ, by path, with what stands there in each."""
     out = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--end-of-options", old, new)
