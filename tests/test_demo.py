@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,15 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Cli
+from conftest import Cli, Scratch
 from openai_server import Reply, Server, call, fail, say, serve
 from rich.console import Console
+from test_heartbeat import equip, setting, team, wait_for  # noqa: F401  (fixtures)
 
 sys.path.insert(0, str(Path(__file__).parent / "live"))
 import recording as script
 
 from agentos.cli import context, demo, steps, workshop
-from agentos.runtime import bubblewrap
+from agentos.runtime import bubblewrap, liveness, runlog
 
 real = pytest.mark.skipif(bool(bubblewrap.hindrance()), reason=f"no sandbox: {bubblewrap.hindrance()}")
 
@@ -118,6 +120,20 @@ def test_without_a_sandbox_the_demo_says_so_and_shows_the_rest(
     is_good, said = shown(place, capsys)
     assert is_good and "Not shown nothing an agent does may run without a sandbox." in said
     assert not place.exists()
+
+
+@real
+def test_stopping_it_ends_the_run_at_work(team: Scratch) -> None:  # noqa: F811
+    """Its process is in a session of its own, and would go on and cost something."""
+    equip(team, "technical", command=["sleep", "120"])
+    code = "from agentos.cli import context, workshop; workshop.work(context.store(), lambda news: None)"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=team.root, stderr=subprocess.PIPE) as process:
+        (claim,) = wait_for(lambda: [each for each in team.store.claims() if each.is_alone])
+        wait_for(lambda: runlog.facts(team.store.local, claim.run).get("prompt"))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert err.rstrip().endswith(b"KeyboardInterrupt"), err
+    assert liveness.is_dead(claim, claim.host) and not team.store.claims()
 
 
 def test_the_demo_leaves_a_repository_around_it_and_a_full_folder_alone(cli: Cli, tmp_path: Path) -> None:
