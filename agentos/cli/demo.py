@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 import typer
 
@@ -47,6 +47,10 @@ MOST_LINES = 90
 @app.command()
 def demo(
     folder: Annotated[Path | None, typer.Argument(help="An empty or new folder; else a scratch one.")] = None,
+    tool_mode: Annotated[
+        Literal["native", "json"],
+        typer.Option(help="How a live model calls its tools; json is for small ones."),
+    ] = "native",
 ) -> None:
     """Show a simulated team work off a roadmap, and an agent really build something, in scratch repositories.
 
@@ -60,7 +64,7 @@ def demo(
         raise Refused(f"{folder} is not an empty folder; name a new one, or none for a scratch one.")
     place = folder or Path(tempfile.mkdtemp(prefix="agentos-demo-"))
     try:
-        is_done = _show(context.console(), place)
+        is_done = _show(context.console(), place, tool_mode)
     except KeyboardInterrupt:
         if folder is None:
             shutil.rmtree(place, ignore_errors=True)
@@ -75,10 +79,10 @@ def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and not any(folder.iterdir())
 
 
-def _show(out: "Console", place: Path) -> bool:
+def _show(out: "Console", place: Path, tool_mode: str) -> bool:
     """Both parts, and where to go on; gives whether all of it went well."""
     is_planned = _show_roadmap(out, place / "roadmap")
-    is_built = _show_work(out, place / "workshop")
+    is_built = _show_work(out, place / "workshop", tool_mode)
     _rule(out, "and now")
     _facts(
         out,
@@ -206,7 +210,7 @@ def _bars(count: int, board: Board, awake: list[str]) -> Any:
 # The work -----------------------------------------------------------------------------------------------
 
 
-def _show_work(out: "Console", place: Path) -> bool:
+def _show_work(out: "Console", place: Path, tool_mode: str = "native") -> bool:
     """The second part: one task that is done, checked, reviewed and merged."""
     model = os.environ.get("AGENTOS_MODEL") or None
     _rule(out, "2 · an agent really builds something")
@@ -223,7 +227,7 @@ def _show_work(out: "Console", place: Path) -> bool:
         ("Confined", f"commands run under {name}, in a clone, without network and keys"),
     )
     out.print()
-    store = workshop.prepare(place, model)
+    store = workshop.prepare(place, model, tool_mode)
     failed = _work(out, store)
     if failed:
         _tell_failure(out, model, failed)

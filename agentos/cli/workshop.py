@@ -65,7 +65,7 @@ def repository(place: Path) -> Git:
     return git
 
 
-def prepare(place: Path, model: str | None) -> Store:
+def prepare(place: Path, model: str | None, tool_mode: str) -> Store:
     """A new repository with a task, one agent that builds and one that runs the checks."""
     git = repository(place)
     (place / "README.md").write_text(README)
@@ -75,9 +75,12 @@ def prepare(place: Path, model: str | None) -> Store:
     git.run("-c", "commit.gpgSign=false", "commit", "-qm", "A repository of somebody's")
     store, _ = clone.set_up(place, os.environ, context.now, None)
 
+    played = {"runner": "replay", "replay": KEPT}
+    thinks = {**LIVE, "tool_mode": tool_mode} if model else played
+
     def fill(draft: Draft) -> None:
         setup.init(draft, store.branch, "core", None, lambda path: None)
-        _equip(draft, "technical", model, **(LIVE if model else {"runner": "replay", "replay": KEPT}))
+        _equip(draft, "technical", model, **thinks)
         _equip(draft, "qa", None, runner="checks")
         tasks.add(draft, TITLE, body=BODY, checks=[CHECK], assignees=["technical"])
 
