@@ -122,13 +122,13 @@ class Model:
         if "api_key" in found or "aws_access_key_id" in found:
             return found
         keys = [name for name in wanted if not name.endswith(("_BASE", "_VERSION"))]
-        if keys and not self.settings.api_base:
+        if keys and "api_base" not in found:
             raise MissingKey(
                 f"No key for the model {self.name}: set {' or '.join(keys)} in the environment, or for "
                 "unattended runs in ~/.config/agentos/env (mode 0600)."
             )
         # A local server asks for none, but the client wants one; a server that does want one says 401.
-        return found | ({"api_key": "none"} if self.settings.api_base else {})
+        return found | ({"api_key": "none"} if "api_base" in found else {})
 
     def _variables(self, lib: Any) -> list[str]:
         """The variables that the key of this model's provider may be in."""

@@ -7,6 +7,7 @@ them is imported but the server. What is missing skips this with words. Nothing 
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -202,7 +203,7 @@ def wait(process: "subprocess.Popen[bytes]", url: str) -> None:
 
 
 def serve(file: str, port: str, site: str) -> None:
-    """The server's own process."""
+    """The server's own process, which ends with the one that started it, however that ends."""
     sys.path.insert(0, site)
     library: Any = importlib.import_module(SERVER)
     params = library.CommonParams()
@@ -211,9 +212,9 @@ def serve(file: str, port: str, site: str) -> None:
     params.hostnames = ["127.0.0.1"]
     params.port = int(port)
     params.use_jinja = True
-    server = library.Server(params)
-    while server:
-        time.sleep(3600)
+    server, parent = library.Server(params), os.getppid()
+    while server and os.getppid() == parent:
+        time.sleep(1)
 
 
 # The trials ---------------------------------------------------------------------------------------------

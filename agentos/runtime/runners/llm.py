@@ -25,7 +25,7 @@ MOST_AT_ONCE = 20
 WARNED, STUCK = 3, 6
 """The same call with the same result: the third is answered with a warning, the sixth ends the run."""
 
-FINISH = "If the task is done, use finish."
+FINISH, AGAIN = "If the task is done, use finish.", "That did not work; now do what the task says."
 
 Think = Callable[..., Answer]
 """How an answer comes about: as `Model.ask`, or from a recording."""
@@ -73,7 +73,7 @@ class Loop:
         turn = Turn(answer.text, calls[:MOST_AT_ONCE], tuple(map(self._use, calls[:MOST_AT_ONCE])))
         if turn.calls:
             self.idle = 0
-            note = FINISH if self._is_json else ""
+            note = _next(turn) if self._is_json else ""
         elif not self.desk.is_over:
             note += self._remind()
         self.turns = talk.fit((*self.turns, replace(turn, note=note)), self._room())
@@ -173,6 +173,11 @@ class Loop:
         if left <= 0:
             raise TimedOut("The run has reached its wall limit.")
         return min(float(self.work.agent.agentos.call_timeout), left)
+
+
+def _next(turn: Turn) -> str:
+    """What a small model is told after a step; after one that failed it takes `finish` for the way out."""
+    return AGAIN if turn.results[-1].startswith("Error:") else FINISH
 
 
 def recorded(answer: Answer) -> dict[str, Any]:
