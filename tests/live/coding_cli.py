@@ -171,6 +171,16 @@ def install(tool: Tool) -> None:
         raise Skipped(f"{tool.packages[0]} can't be had here: {said[-1]}")
 
 
+def is_ready(tool: Tool) -> bool:
+    """Whether it is installed here, after a try; why not is printed."""
+    try:
+        install(tool)
+    except Skipped as skipped:
+        print(f"skipped: {skipped}")
+        return False
+    return True
+
+
 def board(base: Path, tool: Tool, server: Server) -> Scratch:
     """A board with one task for an agent that is this tool, as docs/agents.md sets it up.
 
@@ -253,14 +263,12 @@ def main(wanted: Sequence[str]) -> int:
     if why:
         print(f"skipped: there is no sandbox: {why}")
         return 0
+    ready = [
+        tool for tool in chosen if is_ready(tool)
+    ]  # before a board takes HOME, where registries are set up
     failed = []
-    for tool in chosen:
+    for tool in ready:
         print(f"== {tool.packages[0]}", flush=True)
-        try:
-            install(tool)
-        except Skipped as skipped:
-            print(f"skipped: {skipped}")
-            continue
         with serve() as server:
             seen = [work(tool, server), *(fail_for_a_key(tool, server, key) for key in (KEY, ""))]
         print("ok" if all(seen) else "not what was asked for", flush=True)
