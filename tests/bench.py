@@ -279,7 +279,10 @@ def processes(store: Store, root: Path, size: int) -> Iterator[Row]:
 
 
 def heartbeats(store: Store, root: Path, size: int) -> Iterator[Row]:
-    """A heartbeat in a process of its own, besides model and checks: its command writes one file."""
+    """A heartbeat in a process of its own, besides model and checks: its command writes one file.
+
+    Once as a tick with others loaded meets it, and once as all that a tick from cron takes longer for it.
+    """
     if size > 1000:
         return
     settings = {"runner": "command", "command": ["sh", "-c", "date +%N > made.txt"]}
@@ -290,8 +293,8 @@ def heartbeats(store: Store, root: Path, size: int) -> Iterator[Row]:
             config.write("sandbox: 'off'\n")
 
     def prepare(draft: Draft) -> list[str]:
-        agents.add(draft, "bench", agentos=settings | {"max_tasks": RUNS + 1})
-        made = [tasks.add(draft, f"Beat {n}", assignees=["bench"]).id for n in range(RUNS + 1)]
+        agents.add(draft, "bench", agentos=settings | {"max_tasks": 2 * RUNS + 1})
+        made = [tasks.add(draft, f"Beat {n}", assignees=["bench"]).id for n in range(2 * RUNS + 1)]
         for name in made:
             draft.put(draft.task(name).replace(status="in_progress"))
         return made
@@ -300,13 +303,23 @@ def heartbeats(store: Store, root: Path, size: int) -> Iterator[Row]:
     lasted = []
     with beat.nursery() as nursery:
         nursery.open()
-        for name in names:
+        for name in names[: RUNS + 1]:
             start = time.perf_counter()
             done = apart.beat(store, Assignment("bench", name), {}, nursery, "60m")
             lasted.append(1000 * (time.perf_counter() - start))
             assert done.outcome == "settled", done
     figure = statistics.median(lasted[1:])
     yield Row("heartbeat besides model and checks, wall", size, figure, "fixed", 500, most=1)
+    woken, idle = (command(root, AGENTOS, "tick", "--agent", name) for name in ("bench", FULL[-1].name))
+    both = [(timed(woken)[1], timed(idle)[1]) for _ in range(RUNS)]
+    assert all(store.board().tasks[name].status == "review" for name in names)
+    yield Row(
+        "tick with one, less an idle tick, wall",
+        size,
+        statistics.median(a - b for a, b in both),
+        "fixed",
+        500,
+    )
 
 
 def backlog_figures(root: Path, size: int) -> list[float]:
