@@ -139,6 +139,25 @@ def test_the_next_run_goes_on_from_the_branch(either: Bench) -> None:
     assert either.files(second.commit) == ["two.txt"]
 
 
+def test_files_that_are_as_they_were_are_not_written_again(either: Bench) -> None:
+    """Builds go by dates. What a run changed and did not hand in is put back, however well it hides it."""
+    either.work("echo one > one.txt")
+    ws = either.prepare()
+    dates = {name: (ws.path / name).stat().st_mtime_ns for name in ("src/app.py", "docs/guide.md")}
+    either.sh(
+        ws, "touch -r src/app.py old; echo \"print('HELLO')\" > src/app.py; touch -r old src/app.py; rm old"
+    )
+    assert (ws.path / "src/app.py").stat().st_size == len("print('hello')\n")
+    ws = either.prepare()
+    assert either.sh(ws, "cat src/app.py one.txt; git status --porcelain") == "print('hello')\none\n"
+    assert (ws.path / "docs/guide.md").stat().st_mtime_ns == dates["docs/guide.md"]
+    (either.scratch.store.local / "setups" / f"{ws.task}.index").write_bytes(b"torn")
+    assert (
+        either.sh(either.prepare(), "cat src/app.py one.txt; git status --porcelain")
+        == "print('hello')\none\n"
+    )
+
+
 def test_only_what_a_run_changed_is_packed(bench_or_off: Bench) -> None:
     ws = bench_or_off.prepare()
     bench_or_off.sh(ws, "echo one > src/one.txt")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -197,6 +198,8 @@ class Clone:
     sandbox: Sandbox
     email: str
     origin: str = ""
+    index: Path | None = None
+    """Where git's index is kept between runs: by it, files that are as git left them stay as they are."""
 
     @property
     def reads(self) -> tuple[Path, ...]:
@@ -227,8 +230,12 @@ class Clone:
         who = f"[user]\n\tname = {self.email.partition('@')[0]}\n\temail = {self.email}\n"
         make_git(git, self.store, self.start, config=self.origin + who, copy=self.sandbox.name == "off")
         write_excludes(git, made)
+        if self.index is not None and self.index.is_file() and not (is_new or is_fresh):
+            shutil.copy2(self.index, git / "index")
         with self.git() as inside:
             inside.run("read-tree", "--reset", "-u", self.start.tree)
+            if self.index is not None:
+                shutil.copy2(git / "index", self.index)
             if not is_new:
                 inside.run("clean", "-ffdqx" if is_fresh else "-ffdq", timeout=PATIENCE)
             if self.start.tree != self.start.parent:

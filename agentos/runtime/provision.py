@@ -70,9 +70,14 @@ def made(store: Store, task: str) -> tuple[str, ...]:
 
 
 def forget(store: Store, task: str) -> None:
-    """Drop what is known of a task's set-up, its output included."""
-    for file in (_note(store, task), store.local / "setups" / f"{task}.log"):
+    """Drop what is known of a task's workspace and its set-up, its output included."""
+    for file in (_note(store, task), store.local / "setups" / f"{task}.log", index(store, task)):
         file.unlink(missing_ok=True)
+
+
+def index(store: Store, task: str) -> Path:
+    """Where git's index of a task's workspace is kept; no command of an agent can reach it."""
+    return store.local / "setups" / f"{task}.index"
 
 
 def mounts(settings: WorkspaceSettings) -> tuple[Path, ...]:
@@ -92,7 +97,6 @@ def set_up(clone: Clone, task: str, plan: Plan) -> None:
     if not plan.commands:
         return
     setups = clone.store.local / "setups"
-    setups.mkdir(parents=True, exist_ok=True)
     with _home(clone, plan) as home:
         kept = (_tar(clone.store, plan),) if plan.is_shared and _tar(clone.store, plan).is_file() else ()
         env = {name: value for name, value in PLAIN.items() if name != "PATH"}

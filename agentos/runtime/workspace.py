@@ -74,7 +74,7 @@ def prepare(store: Store, board: Board, task: Task, agent: Agent, sandbox: Sandb
     settings = board.config.workspace
     start = _start(store, task.id, board.commit, is_review=task.status is Status.REVIEW)
     path, home = store.local / "workspaces" / task.id, store.local / "homes" / agent.name
-    for folder in (path.parent, home):
+    for folder in (path.parent, home, store.local / "setups"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     plan = provision.plan(store, settings, start, sandbox)
     is_known = path.is_dir() and provision.is_done(store, task.id, plan)
@@ -84,7 +84,8 @@ def prepare(store: Store, board: Board, task: Task, agent: Agent, sandbox: Sandb
         clones.wipe(path)
     made = () if is_fresh else provision.made(store, task.id)
     origin = clones.origin(store) if is_fetched else ""
-    clone = clones.Clone(store, path, start, sandbox, f"{agent.name}@agentos.invalid", origin)
+    email, index = f"{agent.name}@agentos.invalid", provision.index(store, task.id)
+    clone = clones.Clone(store, path, start, sandbox, email, origin, index)
     if clone.check_out(made, is_fresh):
         provision.set_up(clone, task.id, plan)
     reads = (*clone.reads, *provision.mounts(settings))
