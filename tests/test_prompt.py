@@ -26,6 +26,7 @@ def test_a_prompt_has_everything_about_the_work(scratch: Scratch) -> None:
         main = tasks.add(draft, "Add a login", body="With a password.", checks=["pytest -q"], parent=goal.id)
         other = tasks.add(draft, "Something else")
         messages.add(draft, main.id, "Mind the umlauts.")
+        messages.add(draft, main.id, "How long, @technical?", type="question")
         messages.add(draft, other.id, "@technical is this yours?")
         messages.add(draft, other.id, "Nobody in particular.")
         draft.write("agents/memory/technical/tests.md", b"---\nx: 1\n---\n\nRun them with make test.\n")

@@ -257,7 +257,7 @@ def _work(out: "Console", store: Store) -> str:
         def told(news: Union[Assignment, "Beat", str]) -> None:
             steps.catch_up()
             if isinstance(news, Assignment):
-                what = f"{news.agent} {'checks' if news.is_review else 'works on'} {short(news.task)}"
+                what = f"{news.agent} {'checks' if news.is_review else news.verb} {short(news.task)}"
                 out.print(f"[bold]→[/] {what}")
                 wait(what)
             elif not isinstance(news, str) and news.outcome != "passed":

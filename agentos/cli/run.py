@@ -72,7 +72,7 @@ def _leave(running: Running) -> None:
 def _say(news: Union[Assignment, "Beat", str]) -> None:
     """One line an event."""
     if isinstance(news, Assignment):
-        line = f"→ {news.agent} {'reviews' if news.is_review else 'works on'} {short(news.task)}"
+        line = f"→ {news.agent} {news.verb} {short(news.task)}"
     elif isinstance(news, str):
         line = f"· {news}"
     else:

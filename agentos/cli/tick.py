@@ -88,7 +88,8 @@ def _show_preview(steps: list[str], work: list[Assignment], as_json: bool) -> No
     for step in steps:
         typer.echo(step)
     for item in work:
-        typer.echo(f"{item.agent}: would {'review' if item.is_review else 'work on'} {item.task}")
+        doing = "review" if item.is_review else "answer on" if item.is_answer else "work on"
+        typer.echo(f"{item.agent}: would {doing} {item.task}")
     if not steps and not work:
         context.say("Nothing would happen.")
 
@@ -125,7 +126,7 @@ class _progress:
             self.progress = Progress(*columns, console=context.console(stderr=True), transient=True)
             self.progress.start()
         if isinstance(news, Assignment):
-            what = f"[bold]{news.agent}[/] {'reviews' if news.is_review else 'works on'} {short(news.task)}"
+            what = f"[bold]{news.agent}[/] {news.verb} {short(news.task)}"
             self.bars[news.agent] = self.progress.add_task(what, total=None)
         else:
             self.progress.update(self.bars[news.agent], visible=False)

@@ -241,13 +241,51 @@ class Board:
                     found[task.assignees[0]][label] += 1
         return found
 
+    @cached_property
+    def said(self) -> Groups[Message]:
+        """What was said about each task, oldest first."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for path in sorted(self.messages):
+            found[path.split("/")[2]].append(path)
+        return Groups(self.messages, dict(found))
+
     def messages_of(self, task: str) -> list[Message]:
         """What was said about a task, oldest first."""
-        prefix = f"board/messages/{task}/"
-        return [self.messages[path] for path in sorted(self.messages) if path.startswith(prefix)]
+        return list(self.said.get(task, ()))
+
+    @cached_property
+    def asked(self) -> Mapping[str, tuple[Message, ...]]:
+        """The questions on open tasks by who is asked and has not answered yet, oldest first.
+
+        Asked is whom a question mentions, or else the task's first assignee. Their next word on the task
+        that is not a report answers it.
+        """
+        found: dict[str, list[Message]] = defaultdict(list)
+        for name in sorted(self._asking):
+            task = self.tasks.get(name)
+            if task is None or not task.is_open:
+                continue
+            for message in sorted(self.said[name], key=_in_order):
+                if message.type != "status_update":
+                    found[message.author] = [each for each in found[message.author] if each.task != name]
+                if message.type == "question":
+                    for who in message.mentions or task.assignees[:1]:
+                        found[who] += [message] if who != message.author else []
+        return {who: tuple(messages) for who, messages in found.items() if messages}
+
+    @property
+    def _asking(self) -> set[str]:
+        """The tasks on which there was a question; messages that can be none are not made."""
+        rows = self.messages.rows.items()
+        return {path.split("/")[2] for path, row in rows if b'"question"' in row[2]}
 
     def is_name_taken(self, name: str) -> bool:
         return name in self.agents or name in self.config.people
+
+
+def _in_order(message: Message) -> tuple[str, bool, str]:
+    """Oldest first; of one second, what was asked before what was answered."""
+    return message.created or "", message.type != "question", message.path
 
 
 def duplicates(paths: Iterable[str]) -> Iterator[tuple[str, str]]:

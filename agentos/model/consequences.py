@@ -14,7 +14,8 @@ WAITS = "waits for an answer from"
 def consequences(before: Board, after: Board) -> list[Task]:
     """The tasks as they must be, beyond what `after` already says, because of what differs from `before`.
 
-    A task that waits for an answer goes on with the first word of the one who was asked. Resolutions follow
+    A task that waits for an answer goes on with the first word of the one who was asked; what an agent
+    reports of its run is none. Resolutions follow
     the status, the status follows the assignees, and a parent follows its children (all done: review; one
     reopened: in progress again). Applied once, it is complete: nothing follows from what it returns.
     """
@@ -43,7 +44,8 @@ def _answered(before: Board, after: Board) -> Iterator[Task]:
     for path in after.messages.rows.keys() - before.messages.rows.keys():
         message = after.messages[path]
         task = after.tasks.get(message.task)
-        if task is not None and task.blocked == f"{WAITS} {message.author}":
+        is_answer = message.type != "status_update"
+        if is_answer and task is not None and task.blocked == f"{WAITS} {message.author}":
             yield task
 
 

@@ -10,7 +10,8 @@ from agentos.errors import Refused
 from agentos.model import times
 from agentos.model.board import Board
 from agentos.model.briefs import Brief
-from agentos.model.records import Agent, Task
+from agentos.model.consequences import WAITS
+from agentos.model.records import Agent, Message, Task
 from agentos.model.words import Status, capability, task_number
 
 RUNNERS = ("rules", "checks", "command", "llm", "replay", "simulated")
@@ -30,6 +31,9 @@ REVIEW = "review"
 
 SIMULATED = "simulated"
 """The runner that does no work, and the label on every task it passed."""
+
+ANSWERING = ("command", "llm")
+"""The runners that can answer a question."""
 
 THINKERS = ("rules", SIMULATED)
 """The runners that never run a command."""
@@ -159,6 +163,16 @@ def may_review(agent: Agent, task: Task) -> bool:
     return meets(agent, (REVIEW,)) and agent.name not in task.assignees
 
 
+def questions(board: Board, agent: Agent) -> list[Message]:
+    """What this agent is asked and can answer now, oldest first: on tasks that nothing else blocks."""
+    if agent.agentos.runner not in ANSWERING:
+        return []
+    waits = ("", f"{WAITS} {agent.name}")
+    return [
+        each for each in board.asked.get(agent.name, ()) if (board.tasks[each.task].blocked or "") in waits
+    ]
+
+
 # Order --------------------------------------------------------------------------------------------------
 
 
@@ -231,11 +245,22 @@ def foremost(board: Board, names: Iterable[str], now: datetime, most: int) -> li
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What an agent is woken for: a task, to work on it or to review it."""
+    """What an agent is woken for: a task, to work on it, to review it, or to answer a question about it."""
 
     agent: str
     task: str
     is_review: bool = False
+    is_answer: bool = False
+
+    @property
+    def has_work(self) -> bool:
+        """Whether something is to be made, which is then handed in."""
+        return not self.is_review and not self.is_answer
+
+    @property
+    def verb(self) -> str:
+        """As in `qa reviews TASK-001`."""
+        return "reviews" if self.is_review else "answers on" if self.is_answer else "works on"
 
 
 def orchestrate(board: Board, now: datetime, waking: Iterable[str] = ()) -> list[Task]:
@@ -331,18 +356,31 @@ def overlap(task: Task, other: Task) -> bool:
     return any(a == b or a.startswith(b + "/") or b.startswith(a + "/") for a, b in pairs)
 
 
-def work_for(board: Board, agent: Agent, now: datetime, taken: Iterable[str] = ()) -> Assignment | None:
-    """What this agent would do if it woke now: a review of somebody's work first, then its own task.
+def work_for(
+    board: Board, agent: Agent, now: datetime, taken: Iterable[str] = (), looked: Iterable[str] = ()
+) -> Assignment | None:
+    """What this agent would do if it woke now: a review, then an answer that somebody waits for, then its own
+    task, and at last another look at what it has reviewed as it stands.
 
-    `taken` are the tasks that somebody holds a claim on.
+    `taken` are the tasks that somebody holds a claim on, `looked` those it was woken to review already.
     """
     if cannot_run(agent) or agent.agentos.runner == "rules" or board.config.paused:
         return None
     taken = set(taken)
     free = [task for task in board.open_tasks if task.id not in taken and not task.blocked]
     reviews = [task for task in free if task.status is Status.REVIEW and may_review(agent, task)]
-    if reviews:
-        return Assignment(agent.name, ranked(board, reviews, now)[0].id, is_review=True)
+    again = set(looked)
+    fresh = [task for task in reviews if task.id not in again]
     own = [t for t in free if t.status is Status.IN_PROGRESS and t.assignees[:1] == (agent.name,)]
     own = [task for task in own if obstacle(board, task) is None]
-    return Assignment(agent.name, ranked(board, own, now)[0].id) if own else None
+    elsewhere = {each.task for each in questions(board, agent)} - taken - {task.id for task in own}
+    asked = [board.tasks[name] for name in elsewhere]
+    for found, is_review, is_answer in (
+        (fresh, True, False),
+        (asked, False, True),
+        (own, False, False),
+        (reviews, True, False),
+    ):
+        if found:
+            return Assignment(agent.name, ranked(board, found, now)[0].id, is_review, is_answer)
+    return None

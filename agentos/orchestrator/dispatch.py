@@ -58,13 +58,14 @@ def preview(store: Store, options: Options) -> tuple[list[str], list[Assignment]
     now = store.clock().astimezone(UTC)
     board = store.board()
     wakes = schedule.load(store.local)
+    wakes = schedule.pruned(wakes, board)
     waking = _waking(board, wakes, now, options)
     steps = []
     for task in rules.orchestrate(board, now, waking):
         who = ", ".join(task.assignees)
         steps.append(f"{task.id}: {board.tasks[task.id].status} → {task.status} ({who})")
     taken = _taken(store.refs(), wakes, now) | _kept(board, branches.checked_out(store.git))
-    return steps, _plan(board, waking, now, taken)
+    return steps, _plan(board, wakes, waking, now, taken)
 
 
 def _taken(held: Refs, wakes: schedule.Wakes, now: datetime) -> set[str]:
@@ -160,12 +161,13 @@ def _orchestrate(
     draft: Draft, wakes: schedule.Wakes, now: datetime, options: Options, away: Mapping[str, str] | None
 ) -> Given:
     """`away` are the tasks that somebody has checked out, with the folder; None where nobody has looked."""
+    wakes = schedule.pruned(wakes, draft.board)
     waking = _waking(draft.board, wakes, now, options)
     for task in rules.orchestrate(draft.board, now, waking):
         if task.id not in (away or ()):
             draft.put(task)
     taken = _taken(draft.refs, wakes, now) | _kept(draft.board, away or ())
-    work = _plan(draft.board, waking, now, taken)
+    work = _plan(draft.board, wakes, waking, now, taken)
     if away is None and any(rules.runs_commands(draft.board.agents[item.agent]) for item in work):
         names = [name for name in waking if rules.runs_commands(draft.board.agents[name])]
         raise _Unconfined(names, draft.board.config.sandbox)
@@ -187,12 +189,15 @@ def _waking(board: Board, wakes: schedule.Wakes, now: datetime, options: Options
     return [name for name in called if name not in options.busy]
 
 
-def _plan(board: Board, waking: Sequence[str], now: datetime, taken: Iterable[str]) -> list[Assignment]:
+def _plan(
+    board: Board, wakes: schedule.Wakes, waking: Sequence[str], now: datetime, taken: Iterable[str]
+) -> list[Assignment]:
     """Who is woken for what: nobody without something to do, and no task twice."""
     held = set(taken)
     work = []
     for name in waking:
-        chosen = rules.work_for(board, board.agents[name], now, held)
+        looked = wakes[name].looked if name in wakes else ()
+        chosen = rules.work_for(board, board.agents[name], now, held, looked)
         if chosen:
             held.add(chosen.task)
             work.append(chosen)
@@ -201,14 +206,16 @@ def _plan(board: Board, waking: Sequence[str], now: datetime, taken: Iterable[st
 
 def woken(wakes: schedule.Wakes, board: Board, work: Sequence[Assignment], now: datetime) -> dict[str, Wake]:
     """The wakes after these assignments; what is no longer addressed to an agent is forgotten."""
-    after = dict(wakes)
+    after = schedule.pruned(wakes, board)
     for item in work:
-        last = wakes.get(item.agent)
-        current = set(schedule.addressed(board, board.agents[item.agent]))
-        seen = (set(last.seen) if last else set()) & current
-        seen.add(f"{item.task}:{board.tasks[item.task].status}")
-        rests = {task: until for task, until in (last.rests if last else {}).items() if until > now}
-        after[item.agent] = Wake(now, frozenset(seen), rests)
+        agent, last = board.agents[item.agent], wakes.get(item.agent) or Wake(now)
+        status = f"{item.task}:{board.tasks[item.task].status}"
+        asked = {f"{each.task}:{each.id}" for each in rules.questions(board, agent) if each.task == item.task}
+        met = {*({status} if not item.is_answer else ()), *(asked if not item.is_review else ())}
+        rests = {task: until for task, until in last.rests.items() if until > now}
+        seen = after[item.agent].seen if item.agent in after else frozenset()
+        hops = schedule.hops(board, agent, wakes, now) or 0
+        after[item.agent] = Wake(now, seen | met, rests, hops)
     return after
 
 

@@ -3,14 +3,14 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from agentos.model import rules, times
 from agentos.model.board import Board
-from agentos.model.records import Agent
+from agentos.model.records import Agent, Task
 from agentos.model.words import Status
 
 
@@ -18,29 +18,63 @@ from agentos.model.words import Status
 class Wake:
     """When an agent was last woken, and what it was woken for, as `task:status`.
 
-    `rests` has the tasks that failed, each with the moment of its next try. All of it is local to a clone;
-    losing it costs one extra wake.
+    `rests` has the tasks that failed, each with the moment of its next try; `hops` says how many wakes led to
+    this one since the clock or a person did. All of it is local to a clone; losing it costs one extra wake.
     """
 
     at: datetime
     seen: frozenset[str] = field(default_factory=frozenset)
     rests: Mapping[str, datetime] = field(default_factory=dict)
+    hops: int = 0
 
     def resting(self, now: datetime) -> set[str]:
         """The tasks that are not to be tried yet."""
         return {task for task, until in self.rests.items() if until > now}
 
+    @property
+    def looked(self) -> set[str]:
+        """The tasks it was woken to review and need not be again: nothing was handed in since."""
+        names = {token.partition(":")[0] for token in self.seen if token.endswith(f":{Status.REVIEW}")}
+        return names - self.rests.keys()
+
 
 Wakes = Mapping[str, Wake]
+
+MOST_HOPS = 4
+"""How far a chain of wakes goes before its agents wait for their own heartbeats."""
 
 
 def waking(board: Board, wakes: Wakes, now: datetime, force: bool = False) -> list[str]:
     """The agents that are due, or have something addressed to them that they have not seen."""
     return [
-        agent.name
-        for agent in rules.workers(board)
-        if force or is_due(agent, wakes.get(agent.name), now) or _is_called(board, agent, wakes)
+        agent.name for agent in rules.workers(board) if force or hops(board, agent, wakes, now) is not None
     ]
+
+
+def hops(board: Board, agent: Agent, wakes: Wakes, now: datetime) -> int | None:
+    """How many wakes lead from the clock or a person to one of this agent now; None where nothing calls it.
+
+    0 is its own heartbeat. A call of an agent is one hop further than that agent's last wake; what is more
+    than MOST_HOPS away calls nobody: two agents who ask each other go on at the pace of their heartbeats.
+    """
+    last = wakes.get(agent.name)
+    if last is None or is_due(agent, last, now):
+        return 0
+    calls = (token for token in addressed(board, agent) if token not in last.seen)
+    least = min((1 + _origin(board, agent, token, wakes) for token in calls), default=MOST_HOPS + 1)
+    return least if least <= MOST_HOPS else None
+
+
+def _origin(board: Board, agent: Agent, token: str, wakes: Wakes) -> int:
+    """The hops of who made this call: who asked or handed in, else who spoke last on the task or made it."""
+    name, _, what = token.partition(":")
+    task = board.tasks[name]
+    said = [message for message in board.messages_of(name) if message.author != agent.name]
+    last = said[-1].author if said else task.created_by
+    who = task.assignees[0] if what == Status.REVIEW and task.assignees else last
+    who = next((message.author for message in said if message.id == what), who)
+    wake = wakes.get(who or "")
+    return wake.hops if wake else 0
 
 
 def is_due(agent: Agent, last: Wake | None, now: datetime) -> bool:
@@ -70,22 +104,48 @@ def next_due(board: Board, wakes: Wakes, now: datetime) -> datetime | None:
     return min((moment for moment in moments if moment > now), default=None)
 
 
-def _is_called(board: Board, agent: Agent, wakes: Wakes) -> bool:
-    last = wakes.get(agent.name)
-    seen = last.seen if last else frozenset()
-    return any(name not in seen for name in addressed(board, agent))
-
-
 def addressed(board: Board, agent: Agent) -> Iterator[str]:
-    """What wakes an agent early: tasks assigned to it, and work that it may review, as `task:status`."""
+    """What wakes an agent early: tasks assigned to it and work that it may review, as `task:status`, and
+    what it is asked, as `task:message`. Being mentioned is not among it."""
     for task in board.open_tasks:
-        if task.blocked:
-            continue
-        if task.status is Status.REVIEW:
-            if rules.may_review(agent, task):
-                yield f"{task.id}:review"
-        elif agent.name in task.assignees and rules.is_ready(board, task):
+        if _is_addressed(board, agent, task):
             yield f"{task.id}:{task.status}"
+    for question in rules.questions(board, agent):
+        yield f"{question.task}:{question.id}"
+
+
+def _is_addressed(board: Board, agent: Agent, task: Task) -> bool:
+    if task.blocked or not task.is_open:
+        return False
+    if task.status is Status.REVIEW:
+        return rules.may_review(agent, task)
+    return agent.name in task.assignees and rules.is_ready(board, task)
+
+
+def pruned(wakes: Wakes, board: Board) -> dict[str, Wake]:
+    """The wakes without what is no longer addressed to their agents; what comes back then calls again."""
+    return {
+        name: replace(wake, seen=frozenset(_still(board, board.agents[name], wake.seen)))
+        if name in board.agents
+        else wake
+        for name, wake in wakes.items()
+    }
+
+
+def _still(board: Board, agent: Agent, seen: Iterable[str]) -> Iterator[str]:
+    asked = {f"{question.task}:{question.id}" for question in rules.questions(board, agent)}
+    for token in seen:
+        name, _, what = token.partition(":")
+        task = board.tasks.get(name)
+        is_same = task is not None and what == task.status and _is_addressed(board, agent, task)
+        if is_same or token in asked:
+            yield token
+
+
+def seen_to(wake: Wake, board: Board, agent: Agent) -> Wake:
+    """The wake after its heartbeat: what the agent gave itself to do there does not call it."""
+    own = (t for t in addressed(board, agent) if board.tasks[t.partition(":")[0]].created_by == agent.name)
+    return replace(wake, seen=wake.seen | frozenset(own))
 
 
 def load(folder: Path) -> dict[str, Wake]:
@@ -97,6 +157,7 @@ def load(folder: Path) -> dict[str, Wake]:
                 times.parse(wake["at"]),
                 frozenset(map(str, wake["seen"])),
                 {str(task): times.parse(until) for task, until in wake.get("rests", {}).items()},
+                int(wake.get("hops", 0)),
             )
             for name, wake in data.items()
         }
@@ -111,6 +172,7 @@ def save(folder: Path, wakes: Wakes) -> None:
             "at": times.stamp(wake.at.astimezone(UTC)),
             "seen": sorted(wake.seen),
             "rests": {task: times.stamp(until) for task, until in wake.rests.items()},
+            "hops": wake.hops,
         }
         for name, wake in wakes.items()
     }

@@ -164,16 +164,18 @@ def _environment(agent: Agent, options: Options) -> dict[str, str]:
 
 
 def _rest(store: Store, beats: Sequence["Beat"]) -> None:
-    """Remember when what failed may be tried again."""
-    again = [beat for beat in beats if beat.again]
-    wakes = schedule.load(store.local) if again else {}
-    for beat in again:
-        wake = wakes.get(beat.agent)
-        if wake is not None:
-            rests = {**wake.rests, beat.task: times.parse(beat.again)}
-            wakes[beat.agent] = replace(wake, rests=rests)
-    if again:
-        schedule.save(store.local, wakes)
+    """Remember when what failed may be tried again, and what the heartbeats have done with their calls."""
+    if not beats:
+        return
+    wakes, board = schedule.load(store.local), store.board()
+    after = schedule.pruned(wakes, board)
+    for beat in beats:
+        wake, agent = after.get(beat.agent), board.agents.get(beat.agent)
+        if wake is not None and agent is not None:
+            rests = {**wake.rests, **({beat.task: times.parse(beat.again)} if beat.again else {})}
+            after[beat.agent] = replace(schedule.seen_to(wake, board, agent), rests=rests)
+    if after != wakes:
+        schedule.save(store.local, after)
 
 
 def _sync(store: Store, options: Options) -> tuple[Remote | None, bool, list[str]]:

@@ -95,6 +95,7 @@ def _apply(
         outbox,
         job.agent,
         is_review=job.work.is_review,
+        is_answer=job.work.is_answer,
         has_diff=has_diff,
         is_kept=is_kept,
         left=handed.left_out if handed else (),
@@ -243,4 +244,5 @@ def told(job: Job, place: Workspace) -> dict[str, Any]:
         "checks": job.store.body(checked[-1]) if checked else "",
         "diff": change.decode(errors="replace"),
         "is_review": job.work.is_review,
+        "is_answer": job.work.is_answer,
     }

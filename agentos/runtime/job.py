@@ -88,6 +88,8 @@ def is_still_due(task: Task, work: Assignment) -> bool:
     """Whether the task is still where the agent was woken for it."""
     if work.is_review:
         return task.status is Status.REVIEW and work.agent not in task.assignees
+    if work.is_answer:
+        return task.is_open
     return task.status is Status.IN_PROGRESS and task.assignees[:1] == (work.agent,)
 
 

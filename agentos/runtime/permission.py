@@ -56,6 +56,12 @@ def why_not(
     return None
 
 
+def beyond_an_answer(action: o.Action) -> str | None:
+    """Why somebody who was only asked may not do that; None where they may."""
+    is_said = isinstance(action, o.Comment | o.Remember | o.ProposeAgent)
+    return None if is_said else "you are here to answer a question; say it in a comment"
+
+
 def _why_not_write(board: Board, task: Task, agent: Agent, path: str) -> str | None:
     if path.casefold().startswith(TEMPLATES):
         return "templates are a person's"

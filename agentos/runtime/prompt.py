@@ -16,6 +16,7 @@ BUDGETS: Mapping[str, int] = {
     "instructions": 16_000,
     "goal": 6_000,
     "task": 24_000,
+    "questions": 8_000,
     "comments": 16_000,
     "checks": 12_000,
     "diff": 40_000,
@@ -38,6 +39,10 @@ You are {name}{role}, in a team that shares a board of tasks. {duty}
 - Never write a key, a password or a token into a file, a comment or a command.
 """
 _WORKER = "Do the task below, as its criteria say; look before you change, and test what you did."
+_ANSWERER = (
+    "You are asked something about the work below: answer it, in words. Nothing that you change in the files "
+    "is kept."
+)
 _REVIEWER = "Review somebody else's work below: does it meet the criteria? Approve it, or send it back."
 
 
@@ -86,6 +91,7 @@ def gather(
     checks: str = "",
     diff: str = "",
     is_review: bool = False,
+    is_answer: bool = False,
 ) -> Prompt:
     """The prompt for an agent and a task, with what the board's commit knows. `checks` failed before."""
     objects = Objects(store.git)
@@ -104,6 +110,7 @@ def gather(
             facts=[(name, _body(name, read(name))) for name in names],
             inbox=inbox,
             is_review=is_review,
+            is_answer=is_answer,
         )
     finally:
         objects.close()
@@ -121,13 +128,17 @@ def compose(
     facts: Sequence[tuple[str, str]] = (),
     inbox: Inbox | None = None,
     is_review: bool = False,
+    is_answer: bool = False,
 ) -> Prompt:
     """The prompt as a value. `bodies` gives a record's text; `facts` are names and texts, newest first."""
     texts = {
-        "rules": _rules(agent, is_review),
+        "rules": _rules(agent, _REVIEWER if is_review else _ANSWERER if is_answer else _WORKER),
         "instructions": bodies(agent).strip(),
         "goal": _titled("The goal this is a part of", _goal(board, bodies, task)),
         "task": _titled("The task", fence(task.id, _task(task, bodies(task)))),
+        "questions": _titled(
+            "What you are asked", _newest(_said(_asked(board, agent, task), bodies), "questions")
+        ),
         "comments": _titled(
             "What was said about it", _newest(_said(board.messages_of(task.id), bodies), "comments")
         ),
@@ -163,11 +174,13 @@ def _shares(sizes: Mapping[str, int], context: int) -> dict[str, int]:
     return most
 
 
-def _rules(agent: Agent, is_review: bool) -> str:
+def _rules(agent: Agent, duty: str) -> str:
     role = agent.agentos.role or agent.description
-    return _RULES.format(
-        name=agent.name, role=f" ({role})" if role else "", duty=_REVIEWER if is_review else _WORKER
-    )
+    return _RULES.format(name=agent.name, role=f" ({role})" if role else "", duty=duty)
+
+
+def _asked(board: Board, agent: Agent, task: Task) -> list[Message]:
+    return [message for message in board.asked.get(agent.name, ()) if message.task == task.id]
 
 
 def _goal(board: Board, bodies: Callable[[Record], str], task: Task) -> str:

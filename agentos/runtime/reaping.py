@@ -32,7 +32,9 @@ def reap(store: Store, claim: Claim) -> Beat:
         claims.drop_any(store, claim.task)
         said = "The claim had expired and was released."
         return Beat(claim.agent, claim.task, "lost", claim.run, text=said)
-    work = Assignment(claim.agent, claim.task, task.status is Status.REVIEW)
+    is_answer = runlog.facts(store.local, claim.run).get("is_answer") is True
+    is_review = task.status is Status.REVIEW and not is_answer
+    work = Assignment(claim.agent, claim.task, is_review, is_answer)
     job = open_job(store, work, claim, board, {})
     if any(run.run == claim.run for run in job.history):
         # git deletes refs after it has moved the others: a kill in between leaves the claim
@@ -52,7 +54,7 @@ def _salvaged(job: Job) -> str | None:
     """What the dead run left in its workspace, kept in a ref; None where nothing is there."""
     known = runlog.facts(job.store.local, job.claim.run)
     place = known.get("workspace")
-    if not isinstance(place, dict) or job.work.is_review:
+    if not isinstance(place, dict) or not job.work.has_work:
         return None
     try:
         return workspace.salvage(

@@ -57,6 +57,8 @@ def of_run(store: Store, run: str) -> Recording:
     Raises NotFound without answers or where the commit is gone, Refused where some were cut off.
     """
     facts, replies = runlog.facts(store.local, run), runlog.replies(store.local, run)
+    if facts.get("is_answer"):
+        raise Refused(f"{run} answered a question; only work and reviews can be played again.")
     if not replies:
         raise NotFound(f"{run} kept no answers; only runs of `llm`, `command` and `replay` do.")
     if any(reply.get("kind") in ("cut", "unreadable") for reply in replies):

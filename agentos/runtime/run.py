@@ -36,8 +36,8 @@ class Try:
             return closing.passed(job, "it has been reviewed as it is")
         runlog.prune(job.store.local, job.began)
         job.log.say(run=job.claim.run, agent=job.agent.name, task=job.task.id, runner=job.runner)
-        job.log.say(model=job.agent.model, start=times.stamp(job.began), is_review=job.work.is_review)
-        job.log.say(board=job.board.commit)
+        job.log.say(model=job.agent.model, start=times.stamp(job.began), board=job.board.commit)
+        job.log.say(is_review=job.work.is_review, is_answer=job.work.is_answer)
         try:
             job.meter.reserve()
             with Lease(job.store, job.claim, job.stop_at, self._has_moved_on) as lease:
@@ -79,6 +79,7 @@ class Try:
             job.task,
             job.board,
             job.work.is_review,
+            job.work.is_answer,
             run=job.claim.run,
             workspace=self.workspace,
             sandbox=self.sandbox,
@@ -97,8 +98,8 @@ class Try:
             raise MissingTool(str(missing)) from None
 
     def _hand_in(self) -> Handed | None:
-        """The commit of what the run left in its workspace; none of a review."""
-        if self.job.work.is_review or self.workspace is None:
+        """The commit of what the run left in its workspace; none of a review or an answer."""
+        if not self.job.work.has_work or self.workspace is None:
             return None
         message = f"{self.job.task.id}: {' '.join(self.job.task.title.split())}"
         handed = workspace.collect(
@@ -113,7 +114,7 @@ class Try:
         return handed
 
     def _salvage(self) -> str | None:
-        if self.workspace is None or self.job.work.is_review:
+        if self.workspace is None or not self.job.work.has_work:
             return None
         try:
             return workspace.salvage(

@@ -6,7 +6,7 @@ from agentos.actions import agents, documents, memory, messages, tasks
 from agentos.errors import AgentOSError, Refused
 from agentos.model.consequences import WAITS
 from agentos.model.records import Agent, Task
-from agentos.model.rules import SIMULATED
+from agentos.model.rules import ANSWERING, SIMULATED, cannot_run
 from agentos.model.words import Status
 from agentos.runtime import outbox as o
 from agentos.runtime import permission, secrets
@@ -22,6 +22,7 @@ def apply(
     by: Agent,
     *,
     is_review: bool = False,
+    is_answer: bool = False,
     has_diff: bool = False,
     is_kept: bool = False,
     left: Iterable[str] = (),
@@ -38,6 +39,7 @@ def apply(
     refused = list(left)
     for action, why in permission.beyond(outbox.actions):
         mine = draft.task(task)
+        why = why or (permission.beyond_an_answer(action) if is_answer else None)
         why = why or permission.why_not(draft.board, mine, by, action, is_review, known)
         if why is None and isinstance(action, o.Submit):
             _require_evidence(draft, mine, outbox, has_diff)
@@ -128,6 +130,9 @@ def _ask(draft: Draft, task: Task, text: str, to: str) -> None:
     who = tasks.member(draft, to or task.created_by or "")
     if who == draft.by.name:
         raise Refused("you can't ask yourself; ask a person")
+    asked = draft.board.agents.get(who)
+    if asked is not None and (cannot_run(asked) or asked.agentos.runner not in ANSWERING):
+        raise Refused(f"{who} is an agent that can't answer; ask a person")
     named = text if f"@{who}" in text else f"@{who} {text}"
     messages.add(draft, task.id, named, type="question")
     tasks.block(draft, task.id, f"{WAITS} {who}")

@@ -59,7 +59,7 @@ def available(work: "Work") -> dict[str, Tool]:
     listed = agent.tools.split(",") if isinstance(agent.tools, str) else agent.tools
     wanted = {_plain(name) for name in listed} if listed is not None else None
     actions = agent.agentos.actions
-    other = NOT_IN_REVIEW if work.is_review else FOR_REVIEW
+    other = NOT_IN_REVIEW if work.is_review else FOR_REVIEW | (NOT_IN_ANSWER if work.is_answer else set())
     return {
         name: tool
         for name, tool in TOOLS.items()
@@ -236,6 +236,10 @@ def finish(
     if desk.work.is_review:
         if is_done and not proposed & {outbox.Approve, outbox.SendBack}:
             raise Usage("This is a review: use approve or send_back first, or finish with is_done false.")
+    elif desk.work.is_answer:
+        if outbox.Comment not in proposed and not summary.strip():
+            raise Usage("You are asked something: use comment first, or answer in the summary.")
+        desk.actions += [] if outbox.Comment in proposed else [outbox.Comment(summary, type="answer")]
     elif is_done and not proposed & {Submit, Ask, Block}:
         desk.actions.append(Submit(summary))
     desk.handoff = handoff or ("" if is_done else summary)
@@ -306,6 +310,7 @@ IN_WORKSPACE = frozenset({"read", "write", "edit", "list", "search", "run"})
 
 FOR_REVIEW = frozenset({"approve", "send_back"})
 NOT_IN_REVIEW = frozenset({"write", "edit", "update_task", "assign", "ask", "block", "write_document"})
+NOT_IN_ANSWER = NOT_IN_REVIEW | {"create_task"}
 
 ALIASES = {"bash": "run", "shell": "run", "grep": "search", "glob": "list", "ls": "list", "multiedit": "edit"}
 """The names that other tools' agent files have for ours."""

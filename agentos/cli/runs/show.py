@@ -42,7 +42,7 @@ def _head(facts: Mapping[str, Any]) -> Iterator[str]:
         "agent": facts.get("agent"),
         "runner": " ".join(str(facts[key]) for key in ("runner", "model") if facts.get(key)),
         "task": facts.get("task"),
-        "as": "a review" if facts.get("is_review") else "",
+        "as": "a review" if facts.get("is_review") else "an answer" if facts.get("is_answer") else "",
         "began": facts.get("start"),
         "took": _took(facts),
         "outcome": f"{outcome}{kind}: {facts['text']}" if facts.get("text") else outcome,

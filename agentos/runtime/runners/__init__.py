@@ -23,6 +23,8 @@ class Work:
     task: Task
     board: Board
     is_review: bool
+    is_answer: bool = False
+    """Whether the agent is to answer what it is asked on the task, and nothing else."""
     run: str = ""
     workspace: Any = None
     sandbox: Any = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from agentos.errors import AgentOSError
 from agentos.runtime import files, reports, secrets
 from agentos.runtime.failures import Failed, MissingKey, MissingTool, TimedOut
-from agentos.runtime.outbox import Action, Approve, Outbox, SendBack, Submit
+from agentos.runtime.outbox import Action, Approve, Comment, Outbox, SendBack, Submit
 from agentos.runtime.reports import Report
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def run(work: "Work") -> Outbox:
 
     In `command`, `{prompt}` is the prompt, `{prompt_file}` a file with it, `{report_file}` where the tool may
     write its JSON, `{model}` the agent's model; without the first two the prompt is on its standard input. In
-    a review its last line is the verdict. Raises MissingTool for a command that is not there, MissingKey for
-    a key that is not, TimedOut, and the kind of Failed that the tool reports.
+    a review its last line is the verdict, and to a question its last words are the answer. Raises MissingTool
+    for a command that is not there, MissingKey for a key that is not, TimedOut, and the kind of Failed that
+    the tool reports.
     """
     command = work.agent.agentos.command
     if not command:
@@ -83,7 +84,7 @@ def again(work: "Work", reply: Mapping[str, Any]) -> Outbox:
     Raises MissingTool for a change that does not fit the files.
     """
     patch = str(reply["patch"]).encode(errors="surrogateescape")
-    if patch and not work.is_review:
+    if patch and not work.is_review and not work.is_answer:
         line = ["git", "apply", "--binary", "--whitespace=nowarn", "-"]
         ended = work.sandbox.run(line, work.cell(), timeout=work.left(), stdin=patch)
         if ended.code != 0:
@@ -159,7 +160,11 @@ def _report(line: Line, output: str) -> Report:
 def _handed(work: "Work", said: str) -> Outbox:
     """Its last words as they are, but for secrets: a tool may print what it was given."""
     said = secrets.redact(said, work.log.known)
-    return Outbox((_verdict(said) if work.is_review else Submit(said[-MOST_SAID:]),), work.meter.total)
+    last = said[-MOST_SAID:]
+    if work.is_answer and not last.strip():
+        raise Failed("It was asked something and said nothing.")
+    done = Comment(last, type="answer") if work.is_answer else Submit(last)
+    return Outbox((_verdict(said) if work.is_review else done,), work.meter.total)
 
 
 def _verdict(said: str) -> Action:
