@@ -135,3 +135,34 @@ def test_a_budget_that_is_nearly_used_is_in_every_persons_inbox(scratch: Scratch
     assert kinds(cli) == [("budget", "technical", "80 % is used: usd_per_day of technical ($0.50)")]
     assert kinds(cli, "qa") == []
     assert cli("inbox", "read").code == 0 and kinds(cli) == []
+
+
+def test_what_only_agents_are_concerned_with_and_stuck_at_is_in_every_persons_inbox(
+    scratch: Scratch, cli: Cli
+) -> None:
+    scratch.act(lambda d: tasks.add(d, "Theirs", assignees=["qa"]), TECHNICAL)
+    scratch.act(lambda d: tasks.block(d, "1", "No key"), Actor("qa", is_agent=True))
+    assert kinds(cli) == [("blocked", "qa", "Theirs: No key")]
+    scratch.act(
+        lambda d: tasks.block(d, "1", "waits for an answer from technical"), Actor("qa", is_agent=True)
+    )
+    assert kinds(cli) == [], "an agent is asked"
+    scratch.act(lambda d: tasks.add(d, "Mine", assignees=["qa"]))
+    scratch.act(lambda d: tasks.block(d, "2", "No key"))
+    assert kinds(cli) == [], "I did it myself"
+
+
+def test_a_need_that_nobody_meets_is_in_every_persons_inbox_with_what_to_do(
+    scratch: Scratch, cli: Cli
+) -> None:
+    scratch.act(lambda d: tasks.add(d, "Sing", needs=["a singer"]), TECHNICAL)
+    wanted = "Nobody who can run does a-singer: agentos agent add NAME --capability a-singer"
+    assert kinds(cli) == [("unmet", "", wanted)] and kinds(cli, "qa") == []
+    cli("inbox", "read")
+    assert kinds(cli) == []
+    scratch.clock.forward(minutes=1)
+    cli("agent", "add", "bard", "--capability", "a singer", "--runner", "simulated")
+    assert inbox(cli, "--all") == []
+    scratch.clock.forward(minutes=1)
+    cli("agent", "remove", "bard")
+    assert kinds(cli) == [("unmet", "", wanted)], "it came back"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentos.errors import AgentOSError, NotFound, Refused, Usage
-from agentos.model import activity, changes, ids, markdown, rules, soundness, times, working
+from agentos.model import activity, changes, ids, markdown, ranking, rules, soundness, times, working
 from agentos.model.activity import Activity, Actor, Event
 from agentos.model.board import Board, Problem, Table
 from agentos.model.consequences import consequences
@@ -258,7 +258,7 @@ def test_a_review_goes_before_own_work_and_a_blocked_task_is_not_worked_on() -> 
 
 
 def order(*tasks: Task) -> list[int | None]:
-    return [each.number for each in rules.ranked(board(*tasks), tasks, NOW)]
+    return [each.number for each in ranking.ranked(board(*tasks), tasks, NOW)]
 
 
 def test_priority_goes_first_then_what_is_due_then_what_others_wait_for_then_age() -> None:
@@ -272,9 +272,9 @@ def test_priority_goes_first_then_what_is_due_then_what_others_wait_for_then_age
 def test_what_is_late_counts_no_more_than_what_is_due_and_waiting_counts_indirectly() -> None:
     late, due = task(1, due="2020-01-01"), task(2, due="2026-02-02")
     here = board(late, due)
-    assert rules.score(here, late, NOW) == rules.score(here, due, NOW) == 300
+    assert ranking.score(here, late, NOW) == ranking.score(here, due, NOW) == 300
     chain = [task(1), *(task(number, depends_on=[name(number - 1)]) for number in range(2, 20))]
-    assert rules.score(board(*chain), chain[0], NOW) == 300
+    assert ranking.score(board(*chain), chain[0], NOW) == 300
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -286,9 +286,9 @@ def test_the_foremost_are_those_that_ranking_everything_gives(seed: int) -> None
     parts = [rng.choice(dates) | rng.choice(made) | rng.choice([{}, *links]) for _ in range(80)]
     some = [task(i, priority=rng.choice([1, 2, 2, 3]), **part) for i, part in enumerate(parts, 1)]
     here = board(*some)
-    in_order = [each.id for each in rules.ranked(here, some, NOW)]
+    in_order = [each.id for each in ranking.ranked(here, some, NOW)]
     for most in (1, 7, 80, 200):
-        assert rules.foremost(here, [each.id for each in some], NOW, most) == in_order[:most]
+        assert ranking.foremost(here, [each.id for each in some], NOW, most) == in_order[:most]
 
 
 @pytest.mark.parametrize("date", ["2026-02-30", "2026-13-01", "2026-02-02T25:00Z", "2026-02-02T10:61Z"])
@@ -298,7 +298,7 @@ def test_a_date_that_the_calendar_lacks_is_refused_where_it_is_read(date: str) -
         one = task(1, due=date)
     except ValueError:
         return
-    rules.ranked(board(one), [one], NOW)
+    ranking.ranked(board(one), [one], NOW)
 
 
 # What moves this next -----------------------------------------------------------------------------------

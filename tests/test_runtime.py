@@ -196,6 +196,39 @@ def test_a_proposed_agent_does_nothing_until_a_person_approves_it(working: Scrat
     assert cli("agent", "approve", "data").code == 6
 
 
+def test_a_proposed_agent_thinks_as_who_proposed_it_and_is_in_every_persons_inbox(
+    working: Scratch, cli: Cli
+) -> None:
+    def equip(draft: Any) -> None:
+        agent = draft.board.agents["technical"]
+        settings = {
+            "runner": "llm",
+            "capabilities": ["x"],
+            "max_tasks": 3,
+            "api_base": "http://h/v1",
+            "env": ["A"],
+        }
+        draft.put(agent.replace(model="openai/small", agentos=settings))
+
+    working.act(equip)
+    settled(working, o.ProposeAgent("data", "Counts", ("data-engineer",), "Count.", "Nobody counts."))
+    agent = working.store.board().agents["data"]
+    assert (agent.model, agent.agentos.runner, agent.agentos.api_base) == (
+        "openai/small",
+        "llm",
+        "http://h/v1",
+    )
+    assert (agent.agentos.env, agent.agentos.capabilities, agent.agentos.max_tasks) == (
+        ("A",),
+        ("data-engineer",),
+        1,
+    )
+    assert "data (Counts) would join the team: agentos agent show data" in cli("inbox").out
+    assert "would join" not in cli("inbox", "qa").out
+    assert cli("agent", "approve", "data").code == 0
+    assert "would join" not in cli("inbox", "--all").out
+
+
 def test_tool_calls_become_actions_or_words() -> None:
     assert outbox.make("comment", {"text": "Hi."}) == o.Comment("Hi.")
     for name, arguments in [("fly", {}), ("comment", {}), ("comment", {"text": 3}), ("submit", {"is_ok": True}),

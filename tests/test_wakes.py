@@ -20,7 +20,7 @@ from agentos.orchestrator.schedule import MOST_HOPS, Wake
 from agentos.orchestrator.tick import Options, Report
 
 TASK = "TASK-001-the-work"
-PEOPLE, TECHNICAL, QA = "ada-lovelace", Actor("technical", is_agent=True), Actor("qa", is_agent=True)
+PERSON, TECHNICAL, QA = "ada-lovelace", Actor("technical", is_agent=True), Actor("qa", is_agent=True)
 
 
 @pytest.fixture
@@ -168,6 +168,27 @@ def test_an_agent_asks_another_who_answers_and_it_goes_on(team: Scratch, thinkin
     assert woken(team) == []
 
 
+def test_what_a_run_was_told_is_read_once_it_has_settled(team: Scratch, thinking: Server, cli: Cli) -> None:
+    equip(team, "qa", paused=True)
+    team.act(lambda draft: tasks.add(draft, "Elsewhere", assignees=[PERSON]))
+    team.act(lambda draft: messages.add(draft, "2", "Mind the gap, @technical."))
+    team.act(lambda draft: messages.add(draft, "1", "And here, @technical."))
+    thinking.answers(call("finish", summary="Done."))
+    assert [beat.outcome for beat in tick(team).beats] == ["failed"], "with nothing to show"
+    assert "Mind the gap" in thinking.said() and cli("inbox", "technical").out.count("mention") == 2
+    thinking.answers(call("comment", text="On it."), call("finish", is_done=False))
+    team.clock.forward(hours=1)
+    team.act(lambda draft: messages.add(draft, "2", "And this, @technical."))
+    tick(team)
+    assert "Mind the gap" in thinking.said() and "And this" in thinking.said()
+    assert "mention" not in cli("inbox", "technical").out
+    assert team.git("log", "-1", "--format=%an", "--", "board/inbox/technical.md") != ""
+    thinking.answers(call("finish", is_done=False))
+    team.clock.forward(hours=1)
+    tick(team)
+    assert "Mind the gap" not in thinking.said() and "And this" not in thinking.said()
+
+
 def test_an_answer_that_comes_to_nothing_is_tried_and_then_a_person_is_asked(
     team: Scratch, thinking: Server, cli: Cli
 ) -> None:
@@ -206,10 +227,10 @@ def test_who_can_not_answer_is_not_asked_and_not_woken(team: Scratch, thinking: 
     equip(team, "qa", runner="simulated")
     ask(team)
     thinking.answers(
-        call("ask", text="Which?", to="qa"), call("ask", text="Which?", to=PEOPLE), call("finish")
+        call("ask", text="Which?", to="qa"), call("ask", text="Which?", to=PERSON), call("finish")
     )
     assert woken(team) == ["technical"]
-    assert team.store.board().task("1").blocked == f"waits for an answer from {PEOPLE}"
+    assert team.store.board().task("1").blocked == f"waits for an answer from {PERSON}"
     assert "qa is an agent that can't answer; ask a person" in team.store.body(
         next(m for m in team.store.board().messages_of(TASK) if m.type == "status_update")
     )

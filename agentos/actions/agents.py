@@ -7,6 +7,9 @@ from agentos.errors import Refused, Usage
 from agentos.model.records import Agent
 from agentos.store.draft import Draft
 
+OWN = {"role", "capabilities", "heartbeat", "timezone", "max_tasks", "paused", "proposed_by"}
+"""The settings of an agent that are its own; the others say how it thinks and what it can reach."""
+
 
 def add(draft: Draft, name: str, *, body: str = "", **fields: Any) -> Agent:
     """A new agent; `fields` are the record's, those under `agentos:` in `agentos`."""
@@ -18,17 +21,21 @@ def add(draft: Draft, name: str, *, body: str = "", **fields: Any) -> Agent:
 
 
 def propose(draft: Draft, name: str, *, role: str, capabilities: Sequence[str], body: str) -> Agent:
-    """A new agent that nobody wakes until a person approves it; it runs as the one who proposes it does."""
+    """A new agent that nobody wakes until a person approves it; it thinks as the one who proposes it does,
+    and may reach no more than that."""
     settings: dict[str, Any] = {
         "role": role,
         "capabilities": list(capabilities),
         "proposed_by": draft.by.name,
     }
     proposer = draft.board.agents.get(draft.by.name)
+    fields: dict[str, Any] = {"description": role}
     if proposer is not None:
-        like = proposer.agentos.model_dump(mode="json", include={"runner", "budget"}, exclude_unset=True)
-        settings |= like
-    return add(draft, name, body=body, description=role, agentos=settings)
+        like = proposer.agentos.model_dump(mode="json", exclude=OWN, exclude_unset=True)
+        settings = like | settings
+        own = {"model": proposer.model, "tools": proposer.tools}
+        fields |= {key: value for key, value in own.items() if value is not None}
+    return add(draft, name, body=body, agentos=settings, **fields)
 
 
 def approve(draft: Draft, ref: str) -> Agent:

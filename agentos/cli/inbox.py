@@ -26,7 +26,8 @@ def inbox(
     at: context.At = None,
     as_json: context.Json = False,
 ) -> None:
-    """Show what somebody should know: mentions, questions, answers, work, reviews, budgets, refused edits.
+    """Show what somebody should know: mentions, questions, answers, work, reviews, refused edits; people also
+    what only agents are concerned with and stuck at, proposed agents, needs that nobody meets, and budgets.
 
     `agentos inbox read` marks everything as read, `agentos inbox read ID` one notice.
 
@@ -86,7 +87,7 @@ def _show(shown: "list[tuple[Notice, str]]") -> None:
     for time, kind, who, task, text, _ in rows:
         line = Text.assemble(
             (f"{time[:10]} {time[11:16]}  ", "dim"),
-            (f"{kind:<9}", "bold red" if kind in ("refused", "blocked") else "bold"),
+            (f"{kind:<9}", "bold red" if kind in ("refused", "blocked", "unmet") else "bold"),
             (f"{context.clean(who)}  " if who else "", "blue"),
             (f"{short(task)}  " if task else "", "cyan"),
             context.clean(text),

@@ -1,11 +1,13 @@
 """Notices: what one reader should know, from the board and its history; only what was read is kept."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agentos.model import rules, times
 from agentos.model.activity import BUDGET, NEAR, REFUSED, Activity
 from agentos.model.board import Board
+from agentos.model.consequences import WAITS
 from agentos.model.records import Inbox, Message, Task
 from agentos.model.words import Status
 
@@ -34,7 +36,7 @@ def notices(
     `activities` are the last ones, newest first; `refused` those in which edits of WORKING.md were refused.
     """
     found = [*_messages(board, reader), *_tasks(board, activities, reader)]
-    found += [] if reader in board.agents else _budgets(activities)
+    found += [] if reader in board.agents else [*_budgets(activities), *_team(board, activities)]
     own = [notice for notice in found if notice.who != reader]
     return sorted([*_refused(refused, reader), *own], key=lambda notice: notice.time, reverse=True)
 
@@ -80,7 +82,7 @@ def _why(board: Board, message: Message, asked_by: str | None, reader: str) -> s
 def _tasks(board: Board, activities: Sequence[Activity], reader: str) -> Iterator[Notice]:
     """Assignments, reviews wanted, and work that is blocked."""
     for task in board.open_tasks:
-        if task.blocked and reader in (task.created_by, *task.assignees):
+        if task.blocked and _is_called(board, reader, task):
             yield _of(task, "blocked", activities, ("task.blocked",), f"{task.title}: {task.blocked}")
         elif task.status is Status.REVIEW and _reviews(board, reader, task):
             yield _of(task, "review", activities, ("task.submitted",), task.title)
@@ -104,6 +106,14 @@ def _passed(task: Task, activities: Sequence[Activity]) -> Iterator[Notice]:
             return
 
 
+def _is_called(board: Board, reader: str, task: Task) -> bool:
+    """Whether a blocked task is for this reader: theirs, or any person's where only agents are concerned."""
+    concerned = {name for name in (task.created_by, *task.assignees) if name}
+    waits = task.blocked.removeprefix(f"{WAITS} ") if task.blocked else ""
+    is_orphan = concerned <= board.agents.keys() and waits not in board.agents
+    return reader in concerned or (is_orphan and reader not in board.agents)
+
+
 def _reviews(board: Board, reader: str, task: Task) -> bool:
     """Whether a review waits for this reader: an agent that may, or a person where no agent may."""
     if reader in board.agents:
@@ -118,6 +128,27 @@ def _of(task: Task, kind: str, activities: Sequence[Activity], names: tuple[str,
             name = f"{kind}-{task.id}-{activity.commit[:9]}"
             return Notice(times.stamp(activity.time), name, kind, activity.who, task.id, text, task.path)
     return Notice(task.created or "", f"{kind}-{task.id}", kind, "", task.id, text, task.path)
+
+
+def _team(board: Board, activities: Sequence[Activity]) -> Iterator[Notice]:
+    """What people decide about the team: agents that were proposed, and needs that nobody meets."""
+    for agent in board.agents.values():
+        if agent.agentos.proposed_by:
+            made = (a for a in activities if any(str(e) == f"agent.added {agent.name}" for e in a.events))
+            activity = next(made, None)
+            time = times.stamp(activity.time) if activity else ""
+            name = f"proposed-{agent.name}-{activity.commit[:9] if activity else ''}"
+            text = (
+                f"{agent.name}{f' ({role})' if (role := agent.agentos.role) else ''} would join the team: "
+                f"agentos agent show {agent.name}, then agent approve or agent remove"
+            )
+            yield Notice(time, name, "proposed", agent.agentos.proposed_by, "", text, agent.path)
+    changed = next((a for a in activities if any(e.name.startswith("agent.") for e in a.events)), None)
+    for need, task in rules.unmet(board) if rules.workers(board) else ():
+        time = max(task.created or "", times.stamp(changed.time) if changed else "")
+        name = f"unmet-{'-'.join(need.split())}-{changed.commit[:9] if changed else ''}"
+        text = f"Nobody who can run does {need}: agentos agent add NAME --capability {shlex.quote(need)}"
+        yield Notice(time, name, "unmet", "", task.id, text, task.path)
 
 
 def _budgets(activities: Sequence[Activity]) -> Iterator[Notice]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from agentos.model import rules, soundness, times
+from agentos.model import ranking, rules, soundness, times
 from agentos.model.activity import Activity
 from agentos.model.board import Board, Problem
 from agentos.model.records import Agent, Task
@@ -66,7 +66,7 @@ def in_order(board: Board, names: Sequence[str], now: datetime, most: int) -> li
     if names and board.briefs[names[0]].status == Status.DONE:
         first = heapq.nsmallest(most, names, key=lambda name: (-(task_number(name) or 0), name))
     else:
-        first = rules.foremost(board, names, now, most)
+        first = ranking.foremost(board, names, now, most)
     return [board.tasks[name] for name in first]
 
 

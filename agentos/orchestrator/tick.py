@@ -218,13 +218,5 @@ def _reconcile(store: Store, now: datetime, there: Remote | None) -> list[str]:
 
 
 def stuck(board: Board) -> list[str]:
-    """The needs of ready tasks that no agent who can run meets, each with its first task."""
-    team = rules.workers(board)
-    lacking: dict[str, str] = {}
-    for task in board.open_tasks:
-        if task.assignees or task.id in board.children or rules.obstacle(board, task):
-            continue
-        for need in rules.wanted(task) or [("work",)]:
-            if not any(need == ("work",) or rules.meets(agent, need) for agent in team):
-                lacking.setdefault("/".join(need), task.short)
-    return [f"Nobody who can run does {need} ({task} wants it)." for need, task in sorted(lacking.items())]
+    """What nobody can do, each with its first task."""
+    return [f"Nobody who can run does {need} ({task.short} wants it)." for need, task in rules.unmet(board)]

@@ -35,10 +35,18 @@ MOST_SAID = 2000
 Trailers = list[tuple[str, str]]
 
 
-def settle(job: Job, outbox: Outbox, handed: Handed | None, tip: str, is_unconfined: bool) -> Beat:
+def settle(
+    job: Job,
+    outbox: Outbox,
+    handed: Handed | None,
+    tip: str,
+    is_unconfined: bool,
+    mark: Callable[[Draft], None] = lambda draft: None,
+) -> Beat:
     """Apply what a run proposes and give its claim back, in one commit.
 
-    `tip` is the commit that a review was about, if any. Raises Gone, Cancelled, ChecksFailed and Same.
+    `tip` is the commit that a review was about, if any; `mark` marks what the agent has read, where there is
+    a commit about the task anyway. Raises Gone, Cancelled, ChecksFailed and Same.
     """
     shown = _verdict(job, outbox, tip) if job.work.is_review else _evidence(job, outbox, handed)
     refused: list[str] = []
@@ -56,6 +64,8 @@ def settle(job: Job, outbox: Outbox, handed: Handed | None, tip: str, is_unconfi
             raise Cancelled(f"{name} has moved on meanwhile.")
         if job.meter.total.tokens and not draft.written:
             messages.note(draft, name, "Worked on this; there is nothing to report.")
+        if draft.written:
+            mark(draft)
         draft.release(name)
 
     trailers = [*_trailers(job, is_unconfined), *shown, *stopped, *_marks(job)]

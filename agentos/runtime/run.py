@@ -4,12 +4,13 @@ import dataclasses
 
 from agentos.errors import AgentOSError, NotFound, Refused
 from agentos.model import times
-from agentos.runtime import attempts, closing, prompt, runlog, sandbox, workspace
+from agentos.runtime import attempts, closing, marks, prompt, runlog, sandbox, workspace
 from agentos.runtime.beats import Beat
 from agentos.runtime.failures import Cancelled, MissingTool
 from agentos.runtime.job import Job, is_still_wanted
 from agentos.runtime.lease import Lease
 from agentos.runtime.outbox import Outbox
+from agentos.runtime.prompt import Prompt
 from agentos.runtime.runners import RUNNERS, Work
 from agentos.runtime.sandbox import Sandbox
 from agentos.runtime.workspace import Handed, Workspace
@@ -23,6 +24,7 @@ class Try:
         self.job = job
         self.sandbox: Sandbox | None = None
         self.workspace: Workspace | None = None
+        self.told = Prompt()
 
     def go(self) -> Beat:
         """Do the job and settle it. Never raises for what goes wrong in the run: the beat says it."""
@@ -47,7 +49,8 @@ class Try:
                 handed = self._hand_in()
             claims.require_there(job.store, job.claim)
             tip = self.workspace.tip if self.workspace and job.work.is_review else ""
-            return closing.settle(job, outbox, handed, tip, self._unconfined)
+            mark = marks.of(job, self.told)
+            return closing.settle(job, outbox, handed, tip, self._unconfined, mark)
         except claims.Gone as gone:
             return closing.fail(job, Cancelled(str(gone)), self._salvage(), self._unconfined)
         except AgentOSError as error:
@@ -72,8 +75,10 @@ class Try:
             raise MissingTool(str(none)) from None
         self.workspace = workspace.prepare(job.store, job.board, job.task, job.agent, self.sandbox)
         job.log.say(workspace=dataclasses.asdict(self.workspace))
-        told = prompt.gather(job.store, job.board, job.task, job.agent, **closing.told(job, self.workspace))
-        job.log.say(prompt=told.hashes())
+        self.told = prompt.gather(
+            job.store, job.board, job.task, job.agent, **closing.told(job, self.workspace)
+        )
+        job.log.say(prompt=self.told.hashes())
         work = Work(
             job.agent,
             job.task,
@@ -85,7 +90,7 @@ class Try:
             sandbox=self.sandbox,
             meter=job.meter,
             log=job.log,
-            prompt=told,
+            prompt=self.told,
             env=job.env,
             stop_at=job.stop_at,
             body=job.store.body(job.task),
