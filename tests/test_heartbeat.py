@@ -327,6 +327,21 @@ def test_a_run_whose_process_dies_under_the_tick_is_settled_by_it(team: Scratch)
     assert team.store.refs().claims == {}
 
 
+def test_ctrl_c_leaves_a_run_to_settle_by_itself(team: Scratch) -> None:
+    script = "echo half > half.txt; while [ ! -e go ]; do sleep 0.02; done; rm go; echo whole > made.txt"
+    equip(team, "technical", command=["sh", "-c", script])
+    place = team.store.local / "workspaces" / TASK
+    line = [str(Path(sys.executable).with_name("agentos")), "tick", "--force"]
+    with subprocess.Popen(line, cwd=team.root, stderr=subprocess.PIPE, start_new_session=True) as ticking:
+        wait_for((place / "half.txt").exists)
+        os.killpg(ticking.pid, signal.SIGINT)
+        assert ticking.wait(30) == 130, "it waits for nobody"
+        assert ticking.stderr and b"Left. What is at work settles by itself" in ticking.stderr.read()
+    (place / "go").touch()
+    wait_for(lambda: not team.store.claims())
+    assert team.git("show", f"agentos/{TASK}:made.txt") == "whole\n"
+
+
 def test_a_run_that_settled_and_left_its_claim_is_not_settled_again(team: Scratch) -> None:
     """As after `kill -9` within git: it deletes refs after it has moved the others."""
     (beat,) = tick(team).beats

@@ -2,14 +2,13 @@
 
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Annotated, Union
 
 import typer
 
 from agentos.cli import context, keys
 from agentos.cli.beat import nursery
-from agentos.cli.tick import MARKS
+from agentos.cli.tick import MARKS, leave
 from agentos.model.activity import short
 from agentos.model.rules import Assignment
 from agentos.orchestrator.running import Running
@@ -64,9 +63,7 @@ def _leave(running: Running) -> None:
         running.finish()
         context.say("Stopped.")
     except KeyboardInterrupt:
-        context.say("Left. What is at work settles by itself; agentos runs tail shows it.")
-        sys.stderr.flush()
-        os._exit(0)  # Python would wait for the threads that wait for the heartbeats
+        leave()
 
 
 def _say(news: Union[Assignment, "Beat", str]) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Union
 
 import typer
 
@@ -66,12 +66,23 @@ def tick(
     except Conflict as error:
         context.say(f"Nothing done: {error}")
         return
+    except KeyboardInterrupt:
+        if store.claims():
+            leave()
+        raise
     if as_json:
         context.print_json(dataclasses.asdict(report))
     else:
         _show(report)
     if report.refused:
         raise Refused(report.refused)
+
+
+def leave() -> NoReturn:
+    """Leave while heartbeats are at work: Python would wait for the threads that wait for them."""
+    context.say("Left. What is at work settles by itself; agentos runs tail shows it.")
+    sys.stderr.flush()
+    os._exit(130)
 
 
 def _seconds(text: str) -> float:

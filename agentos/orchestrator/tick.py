@@ -89,16 +89,19 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
 def _wake(
     store: Store, board: Board, work: Sequence[Assignment], options: Options, on_beat: OnBeat
 ) -> list["Beat"]:
-    """The heartbeats, side by side; in the order in which they end. An idle tick loads no runner."""
+    """The heartbeats, side by side; in the order in which they end. An idle tick loads no runner.
+
+    An interrupt starts no more of them, and waits for none: each has a process of its own and settles.
+    """
     if not work:
         return []
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
     if options.nursery is not None:
         options.nursery.open()
-
     done = []
-    with ThreadPoolExecutor(max_workers=max(1, min(options.jobs, len(work)))) as pool:
+    pool = ThreadPoolExecutor(max_workers=max(1, min(options.jobs, len(work))))
+    try:
         futures = []
         for item in work:
             on_beat(item)
@@ -106,6 +109,8 @@ def _wake(
         for future in as_completed(futures):
             done.append(future.result())
             on_beat(done[-1])
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     _rest(store, done)
     return done
 
