@@ -13,6 +13,8 @@ from agentos.store.draft import Draft
 MOST_ATTACHED = 10 << 20
 """Bytes of one attachment; what is larger belongs elsewhere than in git."""
 
+MOST_REACTION = 20
+
 _MENTION = re.compile(r"(?<![\w@])@(?:agent:)?([a-z0-9][a-z0-9_-]*)")
 
 
@@ -39,6 +41,18 @@ def add(
     files = [_attach(draft, task.id, file, data) for file, data in (attach or {}).items()]
     values = fields | ({"mentions": mentions} if mentions else {}) | ({"attachments": files} if files else {})
     return draft.create(Message.make(f"board/messages/{task.id}/{name}.md", values), text)
+
+
+def react(draft: Draft, ref: str, message: str, reaction: str, *, gone: bool = False) -> Message:
+    """Add the actor's reaction to a message of a task, or take it away. Raises Usage where it can't be."""
+    found = _message(draft, draft.task(ref).id, message)
+    word = reaction.strip()
+    if not word or len(word) > MOST_REACTION or any(c.isspace() or not c.isprintable() for c in word):
+        raise Usage(f"A reaction is an emoji or a word of at most {MOST_REACTION} characters.")
+    who = [name for name in found.reactions.get(word, ()) if name != draft.by.name]
+    after = {name: list(names) for name, names in found.reactions.items()}
+    after[word] = who if gone else [*who, draft.by.name]
+    return draft.put(found.replace(reactions={name: names for name, names in after.items() if names} or None))
 
 
 def note(draft: Draft, task: str, text: str) -> Message:

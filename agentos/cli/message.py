@@ -9,7 +9,7 @@ from agentos.actions import messages
 from agentos.cli import context
 from agentos.errors import NotFound
 
-app = typer.Typer(no_args_is_help=True, help="Messages: add, list.")
+app = typer.Typer(no_args_is_help=True, help="Messages: add, list, react.")
 
 
 @app.command()
@@ -39,6 +39,20 @@ def add(
     typer.echo(message.id)
 
 
+@app.command()
+def react(
+    ref: Annotated[str, typer.Argument(help="The task.")],
+    message: Annotated[str, typer.Argument(help="The message, or a part of its name.")],
+    reaction: Annotated[str, typer.Argument(help="An emoji, or a word.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
+) -> None:
+    """React to a message.
+
+    Example: agentos message react 12 k3f9 👍
+    """
+    context.act(lambda draft: messages.react(draft, ref, message, reaction, gone=remove))
+
+
 @app.command("list")
 def list_(
     ref: Annotated[str, typer.Argument(help="The task.")],
@@ -61,6 +75,8 @@ def list_(
         typer.secho(f"{message.author}", fg="blue", bold=True, nl=False)
         about = f"  {message.type.replace('_', ' ')}  {message.created or ''}  {message.id}"
         typer.secho(context.clean(about), dim=True)
-        typer.echo("\n".join("  " + context.clean(line) for line in body.strip().splitlines()) + "\n")
+        typer.echo("\n".join("  " + context.clean(line) for line in body.strip().splitlines()))
+        shown = "  ".join(f"{word} {', '.join(names)}" for word, names in message.reactions.items())
+        typer.echo(f"  {context.clean(shown)}\n" if shown else "")
     if not found:
         context.say("Nothing said yet; agentos message add REF TEXT says the first.")

@@ -49,6 +49,8 @@ VERBS = {
     "message.status_update": "reported on",
     "message.question": "asked about",
     "message.answer": "answered on",
+    "message.edited": "edited a message of",
+    "message.removed": "removed a message of",
     "message.moved": "moved the messages of",
 }
 """Each event of a task, and each undoing, as the feed says it."""

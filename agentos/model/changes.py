@@ -110,6 +110,6 @@ def _others(before: Board, after: Board, names: Mapping[str, str]) -> Iterator[C
                 yield MessageAdded(after.messages[name])
             else:
                 how = "added" if name not in old else "removed" if name not in new else "edited"
-                yield RecordChanged(kind, name, how)
+                yield RecordChanged(kind, name.split("/")[2] if kind == "message" else name, how)
     if before.config.fields() != after.config.fields():
         yield RecordChanged("config", "board/config.yml", "edited")

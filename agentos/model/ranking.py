@@ -21,16 +21,26 @@ def score(board: Board, task: Task, now: datetime) -> float:
     return _points(board, task.id, task, now)
 
 
+def parts(board: Board, task: Task, now: datetime) -> dict[str, float]:
+    """What the score of a task is made of, in the order of the rule."""
+    names = ("priority", "due", "waited for", "age")
+    return dict(zip(names, _parts(board, task.id, task, now), strict=True))
+
+
 def _points(board: Board, name: str, task: Task | Brief, now: datetime) -> float:
-    points = 100.0 * (5 - task.priority)
+    return sum(_parts(board, name, task, now))
+
+
+def _parts(board: Board, name: str, task: Task | Brief, now: datetime) -> tuple[float, float, float, float]:
+    due = waited = age = 0.0
     if task.due:
         left = (times.parse(task.due) - now) / timedelta(days=1)
-        points += 100 * min(1.0, max(0.0, 1 - left / 14))
+        due = 100 * min(1.0, max(0.0, 1 - left / 14))
     if name in board.dependents:
-        points += min(100, 10 * _waiting(board, name))
+        waited = min(100.0, 10.0 * _waiting(board, name))
     if task.created:
-        points += min(30.0, max(0.0, (now - times.parse(task.created)) / timedelta(days=1)))
-    return points
+        age = min(30.0, max(0.0, (now - times.parse(task.created)) / timedelta(days=1)))
+    return 100.0 * (5 - task.priority), due, waited, age
 
 
 def _waiting(board: Board, name: str) -> int:
