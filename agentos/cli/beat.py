@@ -4,6 +4,7 @@ It starts without typer, which would be a third of its overhead.
 """
 
 import dataclasses
+import importlib
 import json
 import os
 import sys
@@ -52,7 +53,17 @@ def nursery() -> "Nursery":
     """Where a tick gets the processes for its heartbeats from."""
     from agentos.runtime.nursery import Nursery
 
-    return Nursery(ALONE, answer)
+    return Nursery(ALONE, answer, _load)
+
+
+def _load() -> None:
+    """What every heartbeat that is more than simulated needs, and whether there is a sandbox here."""
+    from agentos.runtime import bubblewrap
+    from agentos.store import fields
+
+    importlib.import_module("agentos.runtime.run")
+    fields.load("yaml: loaded")
+    bubblewrap.hindrance()
 
 
 def _hide() -> None:

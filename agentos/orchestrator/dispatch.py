@@ -129,6 +129,8 @@ def give_out(store: Store, wakes: schedule.Wakes, now: datetime, options: Option
         return GivenOut(decided(options, None))
     except _Unconfined as found:
         untried = found
+    if options.nursery is not None:
+        options.nursery.open()
     refused = _refused(untried)
     busy = options.busy | untried.names if refused else options.busy
     away = branches.checked_out(store.git)

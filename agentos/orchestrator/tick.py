@@ -69,13 +69,16 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
     if dispatched:
         on_beat(dispatched)
     beats = _wake(store, board, work, options, on_beat)
+    if beats:
+        board = store.board()
+        _rest(store, board, beats)
     judged = _judged(store, board, options)
     notes += judged
     if there is not None and options.is_waking and (beats or result.commit or judged):
         last = sync.sync(store, there, ORCHESTRATOR)
         notes += [note for note in last.notes if note not in notes]
     if result.commit or beats:
-        notes += _tidy(store)
+        notes += _tidy(store, board)
     return Report(
         commit=result.commit,
         dispatched=dispatched,
@@ -97,7 +100,8 @@ def _wake(
         return []
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
-    if options.nursery is not None:
+    is_forking = any(board.agents[item.agent].agentos.runner != rules.SIMULATED for item in work)
+    if options.nursery is not None and is_forking:
         options.nursery.open()
     done = []
     pool = ThreadPoolExecutor(max_workers=max(1, min(options.jobs, len(work))))
@@ -111,7 +115,6 @@ def _wake(
             on_beat(done[-1])
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-    _rest(store, done)
     return done
 
 
@@ -125,7 +128,7 @@ def _judged(store: Store, board: Board, options: Options) -> list[str]:
     return merging.judged(store, options.access, ORCHESTRATOR)
 
 
-def _tidy(store: Store) -> list[str]:
+def _tidy(store: Store, board: Board) -> list[str]:
     """Pack now and then what the ticks committed, and remove the workspaces of tasks that are done.
 
     It must not fail a tick whose work is done.
@@ -137,7 +140,7 @@ def _tidy(store: Store) -> list[str]:
         if (store.local / "workspaces").is_dir():
             from agentos.runtime import workspace
 
-            workspace.sweep(store, store.board())
+            workspace.sweep(store, board)
     except (AgentOSError, OSError) as error:
         return [f"This clone was not tidied up: {error}"]
     return []
@@ -145,12 +148,14 @@ def _tidy(store: Store) -> list[str]:
 
 def _beat(store: Store, board: Board, work: Assignment, options: Options) -> "Beat":
     """One heartbeat: of a simulated agent here, of any other in a process of its own."""
-    from agentos.runtime import apart, heartbeat
-
     agent = board.agents[work.agent]
     env = _environment(agent, options)
     if agent.agentos.runner == rules.SIMULATED or options.nursery is None:
+        from agentos.runtime import heartbeat
+
         return heartbeat.beat(store, work, env)
+    from agentos.runtime import apart
+
     beat = apart.beat(store, work, env, options.nursery, board.config.run_limit)
     if beat.outcome == "lost":
         from agentos.runtime import reaping
@@ -168,11 +173,9 @@ def _environment(agent: Agent, options: Options) -> dict[str, str]:
     return {**listed, **options.keys}
 
 
-def _rest(store: Store, beats: Sequence["Beat"]) -> None:
+def _rest(store: Store, board: Board, beats: Sequence["Beat"]) -> None:
     """Remember when what failed may be tried again, and what the heartbeats have done with their calls."""
-    if not beats:
-        return
-    wakes, board = schedule.load(store.local), store.board()
+    wakes = schedule.load(store.local)
     after = schedule.pruned(wakes, board)
     for beat in beats:
         wake, agent = after.get(beat.agent), board.agents.get(beat.agent)
@@ -213,7 +216,7 @@ def _reconcile(store: Store, now: datetime, there: Remote | None) -> list[str]:
         for claim in store.claims():
             if times.parse(claim.expires) <= now or liveness.is_dead(claim, here):
                 beat = reaping.reap(store, claim)
-                _rest(store, [beat])
+                _rest(store, store.board(), [beat])
                 notes.append(f"{beat.agent} on {short(beat.task)}: {beat.text}")
     if Ledger(store.local).is_open():
         from agentos.runtime import reaping

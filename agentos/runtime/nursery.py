@@ -1,7 +1,6 @@
 """The nursery: where the processes of heartbeats come from, with all that they need already loaded."""
 
 import gc
-import importlib
 import os
 import signal
 import socket
@@ -17,8 +16,8 @@ Answer = Callable[[bytes], bytes]
 """What a process does: it is asked, and gives its answer, which is one line."""
 
 
-LOADED = ("agentos.runtime.bubblewrap", "agentos.runtime.run", "yaml")
-"""What every heartbeat that is more than simulated needs."""
+Load = Callable[[], object]
+"""What is done once for all of them."""
 
 
 class Nursery:
@@ -29,24 +28,23 @@ class Nursery:
     safely, and only Linux promises that it goes well; elsewhere `argv` is started, which is to answer alike.
     """
 
-    def __init__(self, argv: Sequence[str], answer: Answer | None = None) -> None:
+    def __init__(self, argv: Sequence[str], answer: Answer | None = None, load: Load = lambda: None) -> None:
         self._argv = tuple(argv)
         self._answer = answer
+        self._load = load
         self._control: socket.socket | None = None
 
     def open(self) -> None:
-        """Fork the process that forks the others; to be called before this one has threads."""
+        """Fork the process that forks the others; it loads meanwhile. Before there are threads."""
         is_alone = threading.active_count() == 1
         if self._control is not None or self._answer is None or sys.platform != "linux" or not is_alone:
             return
-        for name in LOADED:
-            importlib.import_module(name)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
         if os.fork() == 0:
             ours.close()
-            _serve(theirs, self._answer)
+            _serve(theirs, self._load, self._answer)
         theirs.close()
         self._control = ours
 
@@ -88,13 +86,14 @@ class Nursery:
         return True
 
 
-def _serve(control: socket.socket, answer: Answer) -> None:
+def _serve(control: socket.socket, load: Load, answer: Answer) -> None:
     """Fork whenever somebody asks; end when nobody can any more, and leave those at work to themselves."""
     with _Ending():
         os.setsid()
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         _speak_through(os.open(os.devnull, os.O_RDWR))
+        load()
         gc.freeze()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         while ends := socket.recv_fds(control, 1, 1)[1]:
             if os.fork() == 0:
                 control.close()
