@@ -63,7 +63,7 @@ def _leave(running: Running) -> None:
         running.finish()
         context.say("Stopped.")
     except KeyboardInterrupt:
-        leave()
+        leave(0)
 
 
 def _say(news: Union[Assignment, "Beat", str]) -> None:

@@ -68,7 +68,7 @@ def tick(
         return
     except KeyboardInterrupt:
         if store.claims():
-            leave()
+            leave(130)
         raise
     if as_json:
         context.print_json(dataclasses.asdict(report))
@@ -78,11 +78,11 @@ def tick(
         raise Refused(report.refused)
 
 
-def leave() -> NoReturn:
+def leave(code: int) -> NoReturn:
     """Leave while heartbeats are at work: Python would wait for the threads that wait for them."""
     context.say("Left. What is at work settles by itself; agentos runs tail shows it.")
     sys.stderr.flush()
-    os._exit(130)
+    os._exit(code)
 
 
 def _seconds(text: str) -> float:
