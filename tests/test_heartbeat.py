@@ -294,6 +294,21 @@ def test_a_run_in_a_process_of_its_own_sees_what_was_listed_and_no_key(team: Scr
     assert team.git("rev-parse", "main").strip() == report.beats[0].commit
 
 
+def test_where_a_person_logged_a_tool_in_only_that_agent_finds_it(team: Scratch) -> None:
+    home = team.store.local / "homes" / "technical"
+    home.mkdir(parents=True)
+    (home / ".login").write_text("ada\n")
+    team.act(lambda draft: tasks.add(draft, "Another", assignees=["qa"]))
+    for name in ("technical", "qa"):
+        equip(
+            team, name, command=["sh", "-c", "cat $HOME/.login ../../homes/*/.login > who.txt; date > when"]
+        )
+    equip(team, "qa", runner="command", paused=False, capabilities=[])
+    tick(team)
+    who = {name: team.git("show", f"agentos/{name}:who.txt") for name in (TASK, "TASK-002-another")}
+    assert who == {TASK: "ada\n", "TASK-002-another": ""} or confinement() == "off"
+
+
 def test_a_killed_run_is_saved_and_continued_once(team: Scratch) -> None:
     slow = "test -f half.txt && exec sh -c 'echo whole > made.txt'; echo half > half.txt; sleep 60"
     equip(team, "technical", command=["sh", "-c", slow])

@@ -19,6 +19,7 @@ COMMANDS = {
     "import": "agentos.cli.imports",
     "tick": "agentos.cli.tick",
     "run": "agentos.cli.run",
+    "cron": "agentos.cli.cron",
     "sync": "agentos.cli.sync",
     "board": "agentos.cli.board",
     "log": "agentos.cli.log",
