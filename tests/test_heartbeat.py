@@ -342,6 +342,21 @@ def test_a_run_whose_process_dies_under_the_tick_is_settled_by_it(team: Scratch)
     assert team.store.refs().claims == {}
 
 
+def test_an_answer_is_heard_though_something_outlives_its_process() -> None:
+    script = (
+        "import subprocess; from agentos.runtime.nursery import live; "
+        "live(lambda asked: b'%d %s' % (subprocess.Popen(['sleep', '60']).pid, asked))"
+    )
+    with Nursery((sys.executable, "-c", script)).started(os.environ) as channel:
+        channel.sendall(b"well?")
+        channel.shutdown(socket.SHUT_WR)
+        channel.settimeout(30)
+        *_, said = b"".join(iter(lambda: channel.recv(4096), b"")).split(b"\n")[:-1]
+    left, _, asked = said.partition(b" ")
+    os.kill(int(left), signal.SIGKILL)
+    assert asked == b"well?"
+
+
 def test_ctrl_c_leaves_a_run_to_settle_by_itself(team: Scratch) -> None:
     script = "echo half > half.txt; while [ ! -e go ]; do sleep 0.02; done; rm go; echo whole > made.txt"
     equip(team, "technical", command=["sh", "-c", script])

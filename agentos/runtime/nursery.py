@@ -9,12 +9,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 Answer = Callable[[bytes], bytes]
 """What a process does: it is asked, and gives its answer, which is one line."""
-
 
 Load = Callable[[], object]
 """What is done once for all of them."""
@@ -118,6 +117,8 @@ def live(answer: Answer) -> None:
         with open(0, "rb", closefd=False) as asked:
             said = answer(asked.read())
         os.write(1, b"\n" + said + b"\n")
+        with suppress(OSError), socket.socket(fileno=os.dup(1)) as channel:
+            channel.shutdown(socket.SHUT_WR)  # whoever else still has it must not hold up who listens
 
 
 class _Ending:

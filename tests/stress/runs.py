@@ -67,6 +67,20 @@ def processes(root: Path) -> Iterator[int]:
                 yield int(entry.name)
 
 
+def survivors(root: Path) -> list[str]:
+    """What still runs in this repository once all had a few seconds to end."""
+    until = time.monotonic() + 5
+    while (alive := list(processes(root))) and time.monotonic() < until:
+        time.sleep(0.05)
+    found = []
+    for pid in alive:
+        with suppress(OSError):
+            found.append(
+                Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
+    return found
+
+
 def kill_once(run: Run, scratch: Scratch) -> None:
     """Start a tick, wait a random while, and kill the run or everything; says which it was."""
     with subprocess.Popen(
@@ -116,7 +130,8 @@ def check(run: Run, scratch: Scratch, number: int, before: str) -> None:
     commits = scratch.git("rev-list", "--count", f"main..agentos/{task.id}").strip()
     require(commits == "1", f"{said}: {commits} commits on the branch")
     require(not scratch.store.claims() and not Ledger(scratch.store.local).is_open(), f"{said}: still held")
-    require(list(processes(scratch.root)) == [], f"{said}: something is still alive")
+    alive = survivors(scratch.root)
+    require(not alive, f"{said}: still alive are {alive}")
     left = sorted(path.name for path in (scratch.store.local / "handing").glob("*"))
     require(left == [], f"{said}: {left} are left in .git/agentos/handing")
     status = scratch.git("status", "--porcelain")
