@@ -31,6 +31,7 @@ COMMANDS = {
     "task": "agentos.cli.task",
     "agent": "agentos.cli.agent",
     "message": "agentos.cli.message",
+    "doc": "agentos.cli.doc",
     "settle": "agentos.cli.settle",
     "inbox": "agentos.cli.inbox",
     "runs": "agentos.cli.runs",

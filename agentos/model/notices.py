@@ -36,6 +36,7 @@ def notices(
     `activities` are the last ones, newest first; `refused` those in which edits of WORKING.md were refused.
     """
     found = [*_messages(board, reader), *_tasks(board, activities, reader)]
+    found += _documents(board, activities, reader)
     found += [] if reader in board.agents else [*_budgets(activities), *_team(board, activities)]
     own = [notice for notice in found if notice.who != reader]
     return sorted([*_refused(refused, reader), *own], key=lambda notice: notice.time, reverse=True)
@@ -104,6 +105,19 @@ def _passed(task: Task, activities: Sequence[Activity]) -> Iterator[Notice]:
             yield Notice(times.stamp(activity.time), name, "review", activity.who, task.id, text, task.path)
         if verdict in ("approved", "failed"):
             return
+
+
+def _documents(board: Board, activities: Sequence[Activity], reader: str) -> Iterator[Notice]:
+    """Documents that are shared with this reader, as of their last change by somebody."""
+    for document in board.documents.values():
+        if reader in document.shared_with:
+            about = (a for a in activities if any(e.subject == document.path for e in a.events))
+            activity = next(about, None)
+            time = times.stamp(activity.time) if activity else document.created or ""
+            name = f"shared-{document.path}-{activity.commit[:9] if activity else ''}"
+            who = activity.who if activity else document.created_by or ""
+            text = f"{document.title} ({document.path})"
+            yield Notice(time, name, "shared", who, document.task or "", text, document.path)
 
 
 def _is_called(board: Board, reader: str, task: Task) -> bool:

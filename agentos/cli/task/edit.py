@@ -1,8 +1,5 @@
 """agentos task edit: change fields, or open the file."""
 
-import os
-import shlex
-import subprocess
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +7,7 @@ import typer
 from agentos.actions import tasks
 from agentos.cli import context
 from agentos.cli.task.ref import Ref
-from agentos.errors import AgentOSError, Invalid, Refused, Usage
+from agentos.errors import Usage
 from agentos.store.fields import Unreadable, load, typed
 
 app = typer.Typer()
@@ -41,7 +38,10 @@ def edit(
     less = {"labels": remove_label, "depends_on": remove_depends}
     added, removed = ({k: v for k, v in part.items() if v} for part in (more, less))
     if not changes and not added and not removed:
-        _in_editor(ref)
+        from agentos.cli import editor
+
+        store = context.store()
+        editor.edit(store, store.board().task(ref).path)
         return
     context.act(lambda draft: tasks.edit(draft, ref, changes, add_to=added, remove_from=removed))
 
@@ -56,22 +56,3 @@ def _assignment(pair: str) -> tuple[str, Any]:
         except Unreadable as error:
             raise Usage(f"{pair!r} can't be read: {error.reason}.") from None
     return name.strip(), typed(value)
-
-
-def _in_editor(ref: str) -> None:
-    """Open the file itself; what was saved is adopted as a hand edit."""
-    store = context.store()
-    task = store.board().task(ref)
-    root = store.root(store.refs())
-    if root is None:
-        raise AgentOSError(f"{store.branch} is checked out nowhere, so there is no file to open.")
-    if context.SESSION.no_input:
-        raise Refused("Say what to change with an option: --no-input forbids an editor.")
-    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
-    done = subprocess.run([*editor, str(root / task.path)], check=False)
-    if done.returncode:
-        raise AgentOSError(f"{editor[0]} left with {done.returncode}; the file is as it saved it.")
-    problem = next((p for p in store.board().problems if p.path == task.path and p.is_fatal), None)
-    if problem:
-        raise Invalid(f"{problem}. The file is as you saved it; mend it, and the next command takes it.")
-    context.act(lambda draft: None)
