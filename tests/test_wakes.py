@@ -131,6 +131,17 @@ def test_what_was_reviewed_as_it_stands_does_not_keep_an_agent_from_its_work(tea
     assert failed.looked == set(), "a review that failed is tried again"
 
 
+def test_a_paused_board_wakes_nobody_and_says_so(team: Scratch, cli: Cli) -> None:
+    team.write("board/config.yml", team.read("board/config.yml") + "paused: true\n")
+    done = cli("tick", "--force")
+    assert (done.code, done.err.splitlines()[-1]) == (
+        0,
+        "! `paused: true` in board/config.yml stops every agent.",
+    )
+    assert cli("tick", "--agent", "technical").code == 6
+    assert team.store.board().task("1").status == "assigned"
+
+
 # Questions ----------------------------------------------------------------------------------------------
 
 
@@ -216,7 +227,8 @@ def test_a_command_line_answers_with_its_last_words(team: Scratch) -> None:
     team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
     equip(team, "technical", paused=True)
     ask(team)
-    assert woken(team) == ["qa"]
+    ask(team, "And which size, @qa?")
+    assert woken(team) == ["qa"], "two questions are one wake"
     said = team.store.board().messages_of(TASK)[-1]
     assert (said.author, said.type, team.store.body(said).strip()) == ("qa", "answer", "Blue.")
     assert team.git("for-each-ref", "refs/heads/agentos") == "", "nothing is handed in"

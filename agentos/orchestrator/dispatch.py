@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ORCHESTRATOR = Actor("orchestrator", is_agent=True)
 
+PAUSED = "`paused: true` in board/config.yml stops every agent."
+
 Given = tuple[Board, list[Assignment]]
 """The board after the step, and who is to be woken for what."""
 
@@ -177,6 +179,8 @@ def _orchestrate(
 
 
 def _waking(board: Board, wakes: schedule.Wakes, now: datetime, options: Options) -> list[str]:
+    if board.config.paused and options.agent:
+        raise Refused(f"{options.agent} can't be woken: {PAUSED}")
     if board.config.paused or not options.is_waking:
         return []
     if options.agent:

@@ -62,6 +62,7 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         given = dispatch.give_out(store, wakes, now, options)
         result, notes = given.result, [*notes, *given.notes]
         board, work = result.value
+        notes += [dispatch.PAUSED] if board.config.paused else []
         after = dispatch.held_up(dispatch.woken(wakes, board, work, now), given.kept, now)
         if after != wakes:
             schedule.save(store.local, after)
