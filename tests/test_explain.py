@@ -39,6 +39,12 @@ def test_a_task_says_what_moves_it_how_it_ranks_and_who_could_do_it(scratch: Scr
     assert cli("task", "explain", "9").code == 3
 
 
+def test_a_runner_that_there_is_not_is_refused(scratch: Scratch, cli: Cli) -> None:
+    done = cli("agent", "add", "bob", "--runner", "nope")
+    assert done.code == 2 and "There is no runner 'nope'; there are rules, checks" in done.err
+    assert "bob" not in scratch.store.board().agents
+
+
 def test_the_points_that_are_shown_are_the_score(scratch: Scratch) -> None:
     scratch.act(fill)
     scratch.clock.forward(days=5)

@@ -79,16 +79,19 @@ def test_what_is_freed_calls_who_was_at_it(team: Scratch) -> None:
 
 
 def test_what_an_agent_gives_itself_waits_for_its_heartbeat(team: Scratch) -> None:
-    team.act(lambda draft: tasks.add(draft, "Mine", assignees=["technical"]), TECHNICAL)
     team.act(lambda draft: tasks.move(draft, "1", "done"))
-    board, wake = team.store.board(), Wake(team.clock.now)
-    assert called(team) == ["technical"]
-    after = schedule.seen_to(wake, board, board.agents["technical"])
-    assert after.seen == {"TASK-002-mine:assigned"}
-    assert schedule.waking(board, {"technical": after, "qa": wake}, team.clock.now) == []
-    assert schedule.waking(board, {"technical": after, "qa": wake}, team.clock.now + timedelta(hours=1)) == [
-        "qa", "technical",
-    ]  # fmt: skip
+    team.act(lambda draft: tasks.add(draft, "Older", assignees=["technical"]), TECHNICAL)
+    before, wake = team.store.board(), Wake(team.clock.now)
+    team.act(lambda draft: tasks.add(draft, "Mine", assignees=["technical"]), TECHNICAL)
+    team.act(lambda draft: tasks.add(draft, "Theirs", assignees=["qa"]), TECHNICAL)
+    team.act(lambda draft: tasks.add(draft, "For me", assignees=["technical"]), QA)
+    board = team.store.board()
+    after = schedule.seen_to(wake, before, board, board.agents["technical"])
+    assert after.seen == {"TASK-003-mine:assigned"}
+    team.act(lambda draft: [tasks.move(draft, name, "done") for name in ("2", "4", "5")])
+    board, wakes = team.store.board(), {"technical": after, "qa": wake}
+    assert schedule.waking(board, wakes, team.clock.now) == []
+    assert schedule.waking(board, wakes, team.clock.now + timedelta(hours=1)) == ["qa", "technical"]
 
 
 def test_a_chain_of_wakes_has_four_hops_and_then_waits_for_a_heartbeat(team: Scratch) -> None:

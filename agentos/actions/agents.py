@@ -5,6 +5,7 @@ from typing import Any
 
 from agentos.errors import Refused, Usage
 from agentos.model.records import Agent
+from agentos.model.rules import RUNNERS
 from agentos.store.draft import Draft
 
 OWN = {"role", "capabilities", "heartbeat", "timezone", "max_tasks", "paused", "proposed_by"}
@@ -12,10 +13,15 @@ OWN = {"role", "capabilities", "heartbeat", "timezone", "max_tasks", "paused", "
 
 
 def add(draft: Draft, name: str, *, body: str = "", **fields: Any) -> Agent:
-    """A new agent; `fields` are the record's, those under `agentos:` in `agentos`."""
+    """A new agent; `fields` are the record's, those under `agentos:` in `agentos`.
+
+    Raises Usage for a name that is taken, and for a runner that there is not.
+    """
     if draft.board.is_name_taken(name):
         raise Usage(f"{name!r} is taken: agents and people share one set of names.")
     agent = Agent.make(f"agents/{name}.md", {"name": name, **fields})
+    if agent.agentos.runner not in (None, *RUNNERS):
+        raise Usage(f"There is no runner {agent.agentos.runner!r}; there are {', '.join(RUNNERS)}.")
     role = agent.agentos.role or agent.description or name
     return draft.create(agent, body or f"You are {name}, {role} of this team.")
 

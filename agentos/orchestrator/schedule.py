@@ -142,10 +142,12 @@ def _still(board: Board, agent: Agent, seen: Iterable[str]) -> Iterator[str]:
             yield token
 
 
-def seen_to(wake: Wake, board: Board, agent: Agent) -> Wake:
-    """The wake after its heartbeat: what the agent gave itself to do there does not call it."""
-    own = (t for t in addressed(board, agent) if board.tasks[t.partition(":")[0]].created_by == agent.name)
-    return replace(wake, seen=wake.seen | frozenset(own))
+def seen_to(wake: Wake, before: Board, board: Board, agent: Agent) -> Wake:
+    """The wake after its heartbeat: what the agent made there and gave to itself does not call it."""
+    new = set(addressed(board, agent)) - set(addressed(before, agent))
+    own = (task for task in board.open_tasks if task.created_by == agent.name in task.assignees)
+    given = frozenset(f"{task.id}:{task.status}" for task in own)
+    return replace(wake, seen=wake.seen | (given & new))
 
 
 def load(folder: Path) -> dict[str, Wake]:

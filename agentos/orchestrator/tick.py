@@ -71,8 +71,8 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         on_beat(dispatched)
     beats = _wake(store, board, work, options, on_beat)
     if beats:
-        board = store.board()
-        _rest(store, board, beats)
+        before, board = board, store.board()
+        _rest(store, before, board, beats)
     judged = _judged(store, board, options)
     notes += judged
     if there is not None and options.is_waking and (beats or result.commit or judged):
@@ -174,7 +174,7 @@ def _environment(agent: Agent, options: Options) -> dict[str, str]:
     return {**listed, **options.keys}
 
 
-def _rest(store: Store, board: Board, beats: Sequence["Beat"]) -> None:
+def _rest(store: Store, before: Board, board: Board, beats: Sequence["Beat"]) -> None:
     """Remember when what failed may be tried again, and what the heartbeats have done with their calls."""
     wakes = schedule.load(store.local)
     after = schedule.pruned(wakes, board)
@@ -182,7 +182,7 @@ def _rest(store: Store, board: Board, beats: Sequence["Beat"]) -> None:
         wake, agent = after.get(beat.agent), board.agents.get(beat.agent)
         if wake is not None and agent is not None:
             rests = {**wake.rests, **({beat.task: times.parse(beat.again)} if beat.again else {})}
-            after[beat.agent] = replace(schedule.seen_to(wake, board, agent), rests=rests)
+            after[beat.agent] = replace(schedule.seen_to(wake, before, board, agent), rests=rests)
     if after != wakes:
         schedule.save(store.local, after)
 
@@ -217,7 +217,8 @@ def _reconcile(store: Store, now: datetime, there: Remote | None) -> list[str]:
         for claim in store.claims():
             if times.parse(claim.expires) <= now or liveness.is_dead(claim, here):
                 beat = reaping.reap(store, claim)
-                _rest(store, store.board(), [beat])
+                board = store.board()
+                _rest(store, board, board, [beat])
                 notes.append(f"{beat.agent} on {short(beat.task)}: {beat.text}")
     if Ledger(store.local).is_open():
         from agentos.runtime import reaping
