@@ -1038,6 +1038,10 @@ def evil(cli: Cli, scratch: Scratch) -> Cli:
     save(scratch, f"board/messages/TASK-001-one/20260101T000000Z-qa-{EVIL}.md", note)
     role = f"---\nname: qa\ndescription: {EVIL_YAML}\nagentos:\n  role: {EVIL_YAML}\n  runner: {EVIL_YAML}\n"
     save(scratch, "agents/qa.md", f"{role}  capabilities: [{EVIL_YAML}]\n---\n\n{body}")
+    doc = (
+        f"---\ntype: research\ntitle: {EVIL_YAML}\ncreated_by: {EVIL_YAML}\nshared_with: [ada]\n---\n\n{body}"
+    )
+    save(scratch, "docs/odd.md", doc)
     cli("task", "add", "Adopted", "--due", "2026-03-01")
     return cli
 
@@ -1064,6 +1068,22 @@ agent show qa --json
 message list 1
 message list 1 --json
 message add 1 x --reply-to 0Z
+message react 1 qa x
+task explain 1
+task explain 1 --json
+task explain 5
+doc list
+doc list --json
+doc show odd
+doc show odd --json
+doc history odd
+doc diff odd
+doc diff odd --json
+doc share odd nobody
+inbox
+inbox --json
+inbox qa
+cron show
 board
 board --json
 log

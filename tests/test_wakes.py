@@ -65,6 +65,13 @@ def test_what_an_agent_has_at_hand_wakes_it_only_once(team: Scratch) -> None:
     team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
     assert woken(team) == ["technical"]
     assert called(team) == []
+    [failed] = schedule.load(team.store.local)["technical"].rests.values()
+    assert failed > team.clock.now, "it rests before the next try"
+    team.clock.forward(seconds=5)
+    team.act(lambda draft: messages.add(draft, "1", "I have mended it; go on."))
+    assert called(team) == ["technical"], "a person's word ends the rest"
+    assert ticking.tick(team.store, Options()).beats[0].outcome == "failed"
+    assert called(team) == []
 
 
 def test_what_is_freed_calls_who_was_at_it(team: Scratch) -> None:

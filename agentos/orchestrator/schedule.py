@@ -123,13 +123,25 @@ def _is_addressed(board: Board, agent: Agent, task: Task) -> bool:
 
 
 def pruned(wakes: Wakes, board: Board) -> dict[str, Wake]:
-    """The wakes without what is no longer addressed to their agents; what comes back then calls again."""
-    return {
-        name: replace(wake, seen=frozenset(_still(board, board.agents[name], wake.seen)))
-        if name in board.agents
-        else wake
-        for name, wake in wakes.items()
-    }
+    """The wakes without what is no longer addressed to their agents; what comes back then calls again.
+
+    A task that rests after a failure is due as soon as a person has spoken on it.
+    """
+    after = {}
+    for name, wake in wakes.items():
+        rests = {task: _spoken(board, task, wake.at) or until for task, until in wake.rests.items()}
+        seen = frozenset(_still(board, board.agents[name], wake.seen)) if name in board.agents else wake.seen
+        after[name] = replace(wake, seen=seen, rests=rests)
+    return after
+
+
+def _spoken(board: Board, task: str, since: datetime) -> datetime | None:
+    """When a person spoke on a task, where theirs is the last word on it and a later one than this."""
+    last = next(iter(board.messages_of(task)[-1:]), None)
+    if last is None or last.author in board.agents or not last.created:
+        return None
+    moment = times.parse(last.created)
+    return moment if moment > since else None
 
 
 def _still(board: Board, agent: Agent, seen: Iterable[str]) -> Iterator[str]:
