@@ -491,7 +491,7 @@ def test_an_agent_is_paused_resumed_and_removed(cli: Cli, scratch: Scratch) -> N
 
 def test_an_agent_without_a_runner_is_told_apart_from_an_idle_one(cli: Cli, scratch: Scratch) -> None:
     cli("agent", "add", "lost", "--capability", "ops")
-    cli("agent", "add", "odd", "--runner", "magic")
+    save(scratch, "agents/odd.md", "---\nname: odd\nagentos: {runner: magic}\n---\n")
     lines = {line.split("\t")[0]: line.split("\t")[2] for line in cli("agent", "list").out.splitlines()}
     assert lines["lost"] == "No runner; set `runner:` under `agentos:` in agents/lost.md"
     assert "magic" in lines["odd"] and "agents/odd.md" in lines["odd"]
