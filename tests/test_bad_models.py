@@ -17,8 +17,10 @@ from test_agents_at_work import model
 from test_heartbeat import confinement, equip, tick
 
 from agentos.actions import tasks
+from agentos.cli.tick import came_to
+from agentos.model import explaining
 from agentos.model.words import Status
-from agentos.runtime import provider
+from agentos.runtime import attempts, provider
 from agentos.store import runs
 
 KEYS = {"OPENAI_API_KEY": "sk-scripted-0123456789"}
@@ -81,7 +83,7 @@ CASES = {
     ),
     "a line that is cut": Case((say("I begin" * 50, drops=True),), "provider", "openai/gpt-4o", "", REST),
     "401": Case((fail(401),), "key", r"The key was refused \(401\).* look at OPENAI_API_KEY", "a key is missing"),
-    "429 with a hint": Case((fail(429, Retry_After="90"),), "rate-limit", "scripted 429", "", (90, 90)),
+    "429 with a hint": Case((fail(429, Retry_After="90"),), "rate-limit", r"wait \(429\): scripted 429", "", (90, 90)),
     "429 without one": Case((fail(429),), "rate-limit", "scripted 429", "", REST),
     "500": Case((fail(500),), "provider", "scripted 500", "", REST),
     "500 in many words": Case((fail(500, "x" * (1 << 17)),), "provider", "openai/gpt-4o", "", REST),
@@ -137,6 +139,8 @@ def test_a_bad_answer_ends_in_good_time_and_is_told_apart(
     (beat,) = tick(scratch, agent="technical", keys=case.keys).beats
     assert time.monotonic() - began < MOST_SECONDS
     assert beat.outcome == ("failed" if case.kind else "settled"), beat
+    follows = "agentos task unblock TASK-001$" if case.blocked else "The next t" if case.kind else ""
+    assert re.search(follows, came_to(beat)), came_to(beat)
     assert re.search(case.said, beat.text) and len(beat.text) < 3000, beat.text
     asked = case.asked if case.asked is not None else len(case.answers)
     assert len(server.requests) == asked
@@ -167,6 +171,17 @@ def judge_board(case: Case, scratch: Scratch, run: str) -> None:
         said = [store.body(message) for message in board.messages_of(task.id)]
         assert any(re.search(case.said, text) for text in said), said
     assert scratch.git("status", "--porcelain") == ""
+
+
+def test_a_task_that_is_tried_again_later_says_when(scratch: Scratch, server: Server) -> None:
+    server.answers(fail(429, Retry_After="90"))
+    (beat,) = tick(scratch, agent="technical", keys=KEYS).beats
+    idle = tick(scratch, agent="technical", keys=KEYS)
+    assert not idle.beats and idle.notes == (f"technical tries TASK-001 again at {beat.again} or after.",)
+    board, now = scratch.store.board(), scratch.clock.now
+    rests = attempts.resting(runs.of_task(scratch.store, board.task("1")), now)
+    found = explaining.explain(board, board.task("1"), now, rests)
+    assert found.next == f"the next heartbeat of technical, at {beat.again} or after"
 
 
 def test_a_model_that_goes_round_in_circles_is_not_woken_for_ever(scratch: Scratch, server: Server) -> None:

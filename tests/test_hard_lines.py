@@ -188,6 +188,14 @@ def test_checks_that_fail_while_a_person_merges_reopen_the_task(team: Scratch, c
     assert team.read("made.txt") == "done\n" and team.git("status", "--porcelain") == ""
 
 
+def test_a_check_that_outlasts_its_run_is_named(team: Scratch) -> None:
+    team.write("board/config.yml", team.read("board/config.yml") + "run_limit: 4s\n")
+    checked(team, "sleep 60")
+    (beat,) = tick(team, agent="qa").beats
+    assert beat.outcome == "settled" and newest(team).failure == "checks", beat
+    assert any("`sleep 60` was stopped after " in text for text in spoken(team))
+
+
 def test_a_check_that_never_ends_floods_or_stays_is_stopped_and_sent_back(
     team: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,7 @@ def test_work_given_blocked_and_to_be_reviewed(scratch: Scratch, cli: Cli) -> No
     assert kinds(cli) == [("assigned", "technical", "Mine")]
     assert kinds(cli, "technical") == [("assigned", "ada-lovelace", "Theirs")]
     scratch.act(lambda d: tasks.block(d, "3", "No key"), TECHNICAL)
-    assert ("blocked", "technical", "Theirs: No key") in kinds(cli)
+    assert ("blocked", "technical", "Theirs: No key; then agentos task unblock TASK-003") in kinds(cli)
     scratch.act(lambda d: tasks.unblock(d, "3"))
     scratch.act(lambda d: tasks.move(d, "3", "in_progress"))
     scratch.act(lambda d: tasks.move(d, "3", "review"), TECHNICAL)
@@ -142,7 +142,7 @@ def test_what_only_agents_are_concerned_with_and_stuck_at_is_in_every_persons_in
 ) -> None:
     scratch.act(lambda d: tasks.add(d, "Theirs", assignees=["qa"]), TECHNICAL)
     scratch.act(lambda d: tasks.block(d, "1", "No key"), Actor("qa", is_agent=True))
-    assert kinds(cli) == [("blocked", "qa", "Theirs: No key")]
+    assert kinds(cli) == [("blocked", "qa", "Theirs: No key; then agentos task unblock TASK-001")]
     scratch.act(
         lambda d: tasks.block(d, "1", "waits for an answer from technical"), Actor("qa", is_agent=True)
     )

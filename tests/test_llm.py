@@ -247,7 +247,11 @@ def test_a_model_that_says_nothing_is_reminded_three_times(server: Server, room:
 @pytest.mark.parametrize(
     ("reply", "answer"),
     [
-        (Reply(calls=(("read", '{"path": "no'),)), "the arguments are no JSON: Unterminated string"),
+        (
+            Reply(calls=(("read", '{"path": "no'),)),
+            "the arguments are no JSON: Unterminated string starting at character 9",
+        ),
+        (call("write", path="x", content="x" * (1 << 20)), "Of one answer 262,144 characters are kept"),
         (Reply(calls=(("read", "[1]"),)), "the arguments are no JSON object"),
         (Reply(calls=(("read", '{"path":' + "[" * 100_000),)), "the arguments are nested too deeply"),
         (call("read", file="x"), "path: Field required. The arguments are path, first, last."),
@@ -306,7 +310,9 @@ def test_a_thousand_calls_end_at_the_maximum(server: Server, room: Workspace) ->
     )
     outbox = run(work(server, room))
     assert len(server.requests) == 5
-    assert outbox.handoff == "The run was stopped before it was done: 100 tool calls are the most of one run."
+    assert outbox.handoff.endswith(
+        "before it was done: 100 tool calls are the most of one run (`max_calls`)."
+    )
     assert outbox.actions == ()
 
 

@@ -581,6 +581,14 @@ def test_unknown_references_are_named() -> None:
     }
 
 
+def test_a_runner_that_is_none_is_named() -> None:
+    (found,) = soundness.problems(board(agent("a", runner="commnd"), agent("b", runner="llm")))
+    assert (found.field, found.reason.partition(";")[0]) == (
+        "agentos.runner",
+        "has the unknown runner 'commnd'",
+    )
+
+
 def test_people_of_the_config_and_unreadable_tasks_are_known() -> None:
     one = task(1, "assigned", "ada", depends_on=[name(8)])
     here = board(one, config=Config(people={"ada": {}}), held=frozenset({name(8)}))

@@ -8,7 +8,7 @@ import typer
 
 from agentos.cli import context, keys
 from agentos.cli.beat import nursery
-from agentos.cli.tick import MARKS, leave
+from agentos.cli.tick import came_to, leave
 from agentos.model.activity import short
 from agentos.model.rules import Assignment
 from agentos.orchestrator.running import Running
@@ -73,5 +73,5 @@ def _say(news: Union[Assignment, "Beat", str]) -> None:
     elif isinstance(news, str):
         line = f"· {news}"
     else:
-        line = f"{MARKS[news.outcome]} {news.agent}: {news.text or short(news.task)}"
+        line = came_to(news)
     context.say(f"{context.now().astimezone():%H:%M:%S} {line}")

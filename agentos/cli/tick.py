@@ -109,11 +109,25 @@ def _show(report: Report) -> None:
     if report.dispatched:
         context.say(f"orchestrator: {report.dispatched}")
     for beat in report.beats:
-        context.say(f"{MARKS[beat.outcome]} {beat.agent}: {beat.text or short(beat.task)}")
+        context.say(came_to(beat))
     for line in (*report.notes, *report.stuck):
         context.say(f"! {line}")
     if report.is_idle and not (report.notes or report.refused):
         context.say("Nothing to do.")
+
+
+def came_to(beat: "Beat") -> str:
+    """One heartbeat in one line: what it did; where that came to nothing, on which task, and what follows."""
+    if beat.outcome == "settled" or not beat.text:
+        return f"{MARKS[beat.outcome]} {beat.agent}: {beat.text or short(beat.task)}"
+    follows = ""
+    if beat.is_blocked:
+        follows = f" It is blocked; once that is mended: agentos task unblock {short(beat.task)}"
+    elif beat.again:
+        rests = times.parse(beat.again) > context.now()
+        follows = f" The next try is at {beat.again} or after." if rests else " The next tick tries again."
+    said = f"{beat.text.rstrip('.')}." if follows else beat.text
+    return f"{MARKS[beat.outcome]} {beat.agent} on {short(beat.task)}: {said}{follows}"
 
 
 class _progress:

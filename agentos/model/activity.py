@@ -232,6 +232,8 @@ def _what(before: object, after: object, fields: tuple[str, ...]) -> str:
     if len(fields) > 1:
         return ", ".join(fields)
     name = fields[0]
+    if name == "blocked":
+        return "blocked" if getattr(after, name) else "unblocked"
     if name in ("body", "path"):
         return "text edited" if name == "body" else "archived"
     old, new = (getattr(record, name, None) for record in (before, after))

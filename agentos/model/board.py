@@ -24,7 +24,8 @@ Row = tuple[str, str, bytes]
 class Problem:
     """Something wrong with the board, where, and whether the file can't be read because of it.
 
-    `field` names the field it is about, for who has the text to find the line.
+    `field` names the field it is about (`agentos.runner`: one in another), for who has the text to find the
+    line.
     """
 
     path: str

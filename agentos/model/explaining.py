@@ -25,13 +25,16 @@ class Explanation:
     team: Mapping[str, str] | None = None
 
 
-def explain(board: Board, task: Task, now: datetime) -> Explanation:
-    """Everything the rules know about a task at this moment; of a done one, only that nothing moves it."""
+def explain(board: Board, task: Task, now: datetime, rests: datetime | None = None) -> Explanation:
+    """Everything the rules know about a task at this moment; of a done one, only that nothing moves it.
+
+    `rests` is the moment before which no run of it is tried, where one has failed.
+    """
     if not task.is_open:
         return Explanation(f"nothing: it is done ({task.resolution})")
     order = [each.id for each in ranking.ranked(board, board.open_tasks, now)]
     return Explanation(
-        rules.next_step(board, task),
+        rules.next_step(board, task, rests),
         order.index(task.id) + 1,
         len(order),
         ranking.parts(board, task, now),

@@ -84,7 +84,7 @@ def _tasks(board: Board, activities: Sequence[Activity], reader: str) -> Iterato
     """Assignments, reviews wanted, and work that is blocked."""
     for task in board.open_tasks:
         if task.blocked and _is_called(board, reader, task):
-            yield _of(task, "blocked", activities, ("task.blocked",), f"{task.title}: {task.blocked}")
+            yield _of(task, "blocked", activities, ("task.blocked",), f"{task.title}: {_wanted(task)}")
         elif task.status is Status.REVIEW and _reviews(board, reader, task):
             yield _of(task, "review", activities, ("task.submitted",), task.title)
         elif task.status is Status.REVIEW and reader not in board.agents:
@@ -118,6 +118,12 @@ def _documents(board: Board, activities: Sequence[Activity], reader: str) -> Ite
             who = activity.who if activity else document.created_by or ""
             text = f"{document.title} ({document.path})"
             yield Notice(time, name, "shared", who, document.task or "", text, document.path)
+
+
+def _wanted(task: Task) -> str:
+    """Why a task is blocked, and how it goes on; a question ends by an answer."""
+    why = task.blocked or ""
+    return why if why.startswith(WAITS) else f"{why.rstrip('.')}; then agentos task unblock {task.short}"
 
 
 def _is_called(board: Board, reader: str, task: Task) -> bool:

@@ -9,6 +9,7 @@ from agentos.model.board import Board
 from agentos.model.consequences import WAITS
 from agentos.model.ranking import ranked
 from agentos.model.records import Agent, Message, Task
+from agentos.model.times import stamp
 from agentos.model.words import Status, capability
 
 RUNNERS = ("rules", "checks", "command", "llm", "replay", "simulated")
@@ -73,20 +74,24 @@ def is_ready(board: Board, task: Task) -> bool:
     return task.is_open and obstacle(board, task) is None
 
 
-def next_step(board: Board, task: Task) -> str:
-    """What moves this open task next: a run, a reviewer, a dependency, a person."""
+def next_step(board: Board, task: Task, rests: datetime | None = None) -> str:
+    """What moves this open task next: a run, a reviewer, a dependency, a person.
+
+    `rests` is the moment before which no run of it is tried, where one has failed.
+    """
+    when = f", at {stamp(rests)} or after" if rests else ""
     if board.config.paused:
         return "nobody: `paused: true` in board/config.yml stops every agent"
     if task.status is Status.REVIEW and not task.blocked and task.id not in board.held:
         if task.pr:
             return f"its pull request, {task.pr}"
         reviewers = [agent.name for agent in workers(board) if may_review(agent, task)]
-        return f"a review by {reviewers[0]}" if reviewers else "a person's review"
+        return f"a review by {reviewers[0]}{when}" if reviewers else "a person's review"
     stopped = obstacle(board, task)
     if stopped:
         return stopped
     if task.assignees:
-        return _next_of(board, task)
+        return _next_of(board, task, when)
     if task.status is Status.IN_PROGRESS:
         return "a person: it is in progress and nobody's"
     team = workers(board)
@@ -97,7 +102,7 @@ def next_step(board: Board, task: Task) -> str:
     return "the orchestrator, on the next tick"
 
 
-def _next_of(board: Board, task: Task) -> str:
+def _next_of(board: Board, task: Task, when: str) -> str:
     """Which of its assignees moves a ready task, and what keeps them from it."""
     names = task.assignees[:1] if task.status is Status.IN_PROGRESS else task.assignees
     able = [agent.name for agent in workers(board)]
@@ -113,7 +118,7 @@ def _next_of(board: Board, task: Task) -> str:
         ahead = next((other for other in others if overlap(task, other)), None)
         if ahead:
             return f"waits for {ahead.id}, which changes the same paths"
-    return f"the next heartbeat of {runs[0]}"
+    return f"the next heartbeat of {runs[0]}{when}"
 
 
 # Needs and agents ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from agentos.model import rules
 from agentos.model.board import Board, Problem
 from agentos.model.briefs import Brief
 from agentos.model.records import Task
@@ -11,7 +12,7 @@ Links = Callable[[str], Sequence[str]]
 
 
 def problems(board: Board) -> Iterator[Problem]:
-    """What the records say of each other that can't be: unknown references and cycles.
+    """What the records say of each other that can't be: unknown references and cycles, unknown runners.
 
     The line is 0: the caller that has the text finds where the field stands (`Problem.field`).
     """
@@ -33,6 +34,11 @@ def problems(board: Board) -> Iterator[Problem]:
             if name not in members:
                 reason = f"is assigned to {name!r}, who is no agent and no person of the config"
                 yield Problem(path(task), 0, reason, False, "assignees")
+    for agent in board.agents.values():
+        runner = agent.agentos.runner
+        if runner is not None and runner not in rules.RUNNERS:
+            reason = f"has the unknown runner {runner!r}; there are {', '.join(rules.RUNNERS)}"
+            yield Problem(agent.path, 0, reason, False, "agentos.runner")
     for field in ("depends_on", "parent"):
         loop = cycle(board, field)
         if loop:

@@ -80,6 +80,8 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         notes += [note for note in last.notes if note not in notes]
     if result.commit or beats:
         notes += _tidy(store, board)
+    else:
+        notes += _waiting(board, wakes, now)
     return Report(
         commit=result.commit,
         dispatched=dispatched,
@@ -145,6 +147,16 @@ def _tidy(store: Store, board: Board) -> list[str]:
     except (AgentOSError, OSError) as error:
         return [f"This clone was not tidied up: {error}"]
     return []
+
+
+def _waiting(board: Board, wakes: schedule.Wakes, now: datetime) -> list[str]:
+    """What an idle tick waits for: the tasks whose last run failed, and which are tried again."""
+    return [
+        f"{name} tries {task.short} again at {times.stamp(until)} or after."
+        for name, wake in sorted(wakes.items())
+        for task, until in ((board.tasks.get(each), until) for each, until in sorted(wake.rests.items()))
+        if until > now and name in board.agents and task is not None and task.is_open and not task.blocked
+    ]
 
 
 def _beat(store: Store, board: Board, work: Assignment, options: Options) -> "Beat":

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Beat:
     """What one heartbeat came to: `settled` with its commit, `passed` (nothing was to be done), or `failed`.
 
-    `again` is when the agent should be woken for this task next, where that is before its next heartbeat.
+    `again` is when the agent should be woken for this task next, where that is before its next heartbeat;
+    `is_blocked` says that the task waits for a person instead.
     """
 
     agent: str
@@ -17,3 +18,4 @@ class Beat:
     commit: str | None = None
     text: str = ""
     again: str = ""
+    is_blocked: bool = False

@@ -77,7 +77,8 @@ def settle(
     outcome = "failed" if stopped else "settled"
     _close(job, outcome, text, refused=refused, **more)
     again = times.stamp(follows.at) if follows.at else ""
-    return Beat(job.agent.name, job.task.id, outcome, job.claim.run, result.commit, text, again)
+    is_blocked = bool(follows.blocked)
+    return Beat(job.agent.name, job.task.id, outcome, job.claim.run, result.commit, text, again, is_blocked)
 
 
 def _stopped(job: Job, outbox: Outbox) -> tuple[Next, Trailers]:
@@ -154,7 +155,8 @@ def fail(
     result = _patiently(lambda: transact(job.store, decide, job.by, trailers=trailers), patience)
     _close(job, "failed", said, kind=kind, saved=saved)
     again = times.stamp(follows.at) if follows.at else ""
-    return Beat(job.agent.name, job.task.id, "failed", job.claim.run, result.commit, said, again)
+    is_blocked = bool(follows.blocked)
+    return Beat(job.agent.name, job.task.id, "failed", job.claim.run, result.commit, said, again, is_blocked)
 
 
 def passed(job: Job, why: str, again: datetime | None = None) -> Beat:
@@ -174,9 +176,14 @@ def _failed(draft: Draft, job: Job, said: str, follows: Next, saved: str | None)
         tasks.block(draft, name, follows.blocked)
     when = f" The next try is at {times.stamp(follows.at)} or after." if follows.at else ""
     kept = f" Its work is kept in {saved}." if saved else ""
-    messages.note(draft, name, f"This run came to nothing: {said}{when}{kept}")
+    messages.note(draft, name, f"This run came to nothing: {ended(said)}{when}{kept}")
     if is_ours:
         draft.release(name)
+
+
+def ended(said: str) -> str:
+    """What somebody else said, as a sentence that another one can follow."""
+    return said if said.endswith((".", "!", "?", "…")) else f"{said}."
 
 
 def _patiently(act: Callable[[], Result[T]], patience: float = PATIENCE) -> Result[T]:

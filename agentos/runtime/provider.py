@@ -151,6 +151,7 @@ class Model:
         if kind is MissingTool:
             return MissingTool(f"{said}. Look at `model`, `api_base` and the settings in the agent's file.")
         if kind is RateLimited:
+            said = f"{self.name} wants us to wait ({status}): {_first_line(error)}"
             return RateLimited(said, after=hint(_headers(error)))
         where = self._access(lib).get("api_base")
         at = f" (at {where})" if where else ""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from agentos.errors import AgentOSError, Invalid, NotFound, Refused, Usage
 from agentos.runtime import files, outbox, talk
 from agentos.runtime.outbox import Action, Ask, Block, Submit
-from agentos.runtime.provider import Call, sound
+from agentos.runtime.provider import MOST_ANSWER, Call, sound
 from agentos.runtime.runlog import cut
 from agentos.store.git import Git
 
@@ -93,7 +93,11 @@ def _broken(text: str) -> str:
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
-        return f"the arguments are no JSON: {error.msg} at character {error.pos} of {len(text)}."
+        what = error.msg.removesuffix(" at")
+        long = f" Of one answer {MOST_ANSWER:,} characters are kept; write less at once." * (
+            len(text) > MOST_ANSWER // 2
+        )
+        return f"the arguments are no JSON: {what} at character {error.pos} of {len(text)}.{long}"
     except RecursionError:
         return "the arguments are nested too deeply."
     return "the arguments are no JSON object."

@@ -216,7 +216,7 @@ class Store:
         from agentos.store import frontmatter
 
         page = frontmatter.split(problem.path, self.text(problem.path, at).encode())
-        line = frontmatter.line_of(page, [problem.field])
+        line = frontmatter.line_of(page, problem.field.split("."))
         return Problem(problem.path, line, problem.reason, problem.is_fatal, problem.field)
 
     def claims(self) -> list[Claim]:

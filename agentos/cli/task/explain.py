@@ -1,6 +1,7 @@
 """agentos task explain: why a task stands where it does."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from agentos.model.explaining import Explanation
     from agentos.model.records import Task
     from agentos.store.repository import Store
+    from agentos.store.runs import Run
 
 app = typer.Typer()
 
@@ -24,25 +26,26 @@ def explain(ref: Ref, as_json: context.Json = False) -> None:
     Example: agentos task explain 12
     """
     from agentos.model import explaining
+    from agentos.runtime import attempts
+    from agentos.store import runs
 
     store = context.store()
     board = store.board()
     task = board.task(ref)
-    found = explaining.explain(board, task, store.clock())
-    now = _now(store, task)
+    history, now = runs.of_task(store, task), store.clock()
+    found = explaining.explain(board, task, now, attempts.resting(history, now))
+    present = _present(store, task, history)
     if as_json:
-        context.print_json({"id": task.id} | dataclasses.asdict(found) | now)
+        context.print_json({"id": task.id} | dataclasses.asdict(found) | present)
         return
-    for name, value in _lines(found, now):
+    for name, value in _lines(found, present):
         typer.echo(f"{name:<11}{context.clean(value)}")
 
 
-def _now(store: "Store", task: "Task") -> dict[str, Any]:
+def _present(store: "Store", task: "Task", history: "Sequence[Run]") -> dict[str, Any]:
     """Who is at work on it, and its last runs that came to nothing."""
-    from agentos.store import runs
-
     claim = next((each for each in store.claims() if each.task == task.id), None)
-    failed = [run for run in runs.of_task(store, task) if run.failure][:3]
+    failed = [run for run in history if run.failure][:3]
     return {
         "run": {"agent": claim.agent, "run": claim.run, "until": claim.expires} if claim else None,
         "failed": [
@@ -57,17 +60,17 @@ def _now(store: "Store", task: "Task") -> dict[str, Any]:
     }
 
 
-def _lines(found: "Explanation", now: dict[str, Any]) -> list[tuple[str, str]]:
+def _lines(found: "Explanation", present: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [("next", found.next)]
-    if now["run"]:
-        lines.append(("at work", f"{now['run']['agent']} ({now['run']['run']})"))
+    if present["run"]:
+        lines.append(("at work", f"{present['run']['agent']} ({present['run']['run']})"))
     if found.points is not None:
         points = " + ".join(f"{value:.0f} {name}" for name, value in found.points.items() if value)
         lines.append(("rank", f"{found.place} of {found.open} open: {points or '0'}"))
     if found.chosen:
         lines.append(("goes to", ", ".join(found.chosen)))
     lines += [(f"  {name}", f" {why}") for name, why in (found.team or {}).items()]
-    for run in now["failed"]:
+    for run in present["failed"]:
         again = f", again at {run['again']} or after" if run["again"] else ""
         lines.append(("failed", f"{run['time']} {run['agent']}: {run['kind']}{again}"))
     return lines

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LONGEST = 1200.0
 """Seconds that one check may take."""
 
+SHARE = 0.9
+"""The part of what is left of a run that one check may take: the run can still say which did not end."""
+
 MOST_OUTPUT, MOST_SHOWN = 64 << 10, 3000
 """Bytes of a check's output that are kept, and characters of it that are shown on the board."""
 
@@ -75,7 +78,8 @@ def _check(work: "Work", box: Box) -> Seen:
     if not argv:
         return Seen(box, None, "it is empty", 0.0)
     try:
-        ended = work.run_command(argv, timeout=LONGEST, limit=MOST_OUTPUT)
+        within = min(LONGEST, work.left() * SHARE)
+        ended = work.run_command(argv, timeout=within, limit=MOST_OUTPUT)
     except NotFound as missing:
         return Seen(box, None, str(missing), 0.0)
     work.log.write("check", command=box.check, code=ended.code, seconds=round(ended.seconds, 2))

@@ -112,7 +112,7 @@ class Loop:
         if self.seen[key] >= STUCK:
             self._stop(Failed(f"the same call of {call.name[:100]} brought the same result {STUCK} times"))
         elif self.calls >= self.work.agent.agentos.max_calls:
-            self._stop(TimedOut(f"{self.calls} tool calls are the most of one run"))
+            self._stop(TimedOut(f"{self.calls} tool calls are the most of one run (`max_calls`)"))
         elif self.seen[key] >= WARNED:
             result += (
                 f"\n\nWarning: this is the same call with the same result, for the {self.seen[key]}. time. "
@@ -171,7 +171,7 @@ class Loop:
         """How long the next call may take: its own limit, or what is left of the run. Raises TimedOut."""
         left = self.work.left()
         if left <= 0:
-            raise TimedOut("The run has reached its wall limit.")
+            raise TimedOut("The run has reached its wall limit (`run_limit:` in board/config.yml).")
         return min(float(self.work.agent.agentos.call_timeout), left)
 
 
