@@ -105,7 +105,8 @@ def test_what_one_run_reserves_another_can_not_count_on(tmp_path: Path) -> None:
 
 def test_ten_runs_side_by_side_pass_a_cap_by_at_most_one_call_each(tmp_path: Path) -> None:
     cap, price = Cap("usd_per_day", 0.5, day=TODAY), 0.02
-    refused = []
+    refused: list[int] = []
+    near: list[Cap] = []
 
     def run(number: int) -> None:
         meter = Meter(entry(f"r{number}"), [cap], Ledger(tmp_path))
@@ -116,6 +117,7 @@ def test_ten_runs_side_by_side_pass_a_cap_by_at_most_one_call_each(tmp_path: Pat
                 meter.add(Usage(10, 1, price))
         except Capped:
             refused.append(number)
+            near.extend(meter.near())
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(10)]
     for thread in threads:
@@ -124,6 +126,7 @@ def test_ten_runs_side_by_side_pass_a_cap_by_at_most_one_call_each(tmp_path: Pat
         thread.join()
     spent = sum(each.usd for each in Ledger(tmp_path).entries().values())
     assert len(refused) == 10
+    assert near == [cap], "one of them, and only one, is told that most of it is used"
     assert 0.5 - 1e-9 <= spent <= 0.5 + 10 * price + 1e-9
 
 

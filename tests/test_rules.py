@@ -789,6 +789,7 @@ def test_the_feed_names_a_few_and_counts_many() -> None:
     assert activity.sentence(done[:2]) == "completed TASK-001 and TASK-002"
     assert activity.sentence(done) == "completed 4 tasks"
     assert activity.sentence([Event("message.question", name(1))]) == "asked about TASK-001"
+    assert activity.sentence([done[0], done[0]]) == "completed TASK-001"
     assert activity.sentence([*done, Event("agent.added", "qa")]) == "completed 4 tasks, added qa"
 
 

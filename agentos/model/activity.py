@@ -126,9 +126,9 @@ def short(text: str) -> str:
 
 def sentence(events: Sequence[Event]) -> str:
     """The events as one line: named where they are few of a kind, counted where they are many."""
-    by_name: dict[str, list[str]] = {}
+    by_name: dict[str, dict[str, None]] = {}
     for event in events:
-        by_name.setdefault(event.name, []).append(event.subject)
+        by_name.setdefault(event.name, {})[event.subject] = None
     parts = []
     for name, subjects in by_name.items():
         verb = VERBS.get(name) or name.rpartition(".")[2].replace("_", " ")

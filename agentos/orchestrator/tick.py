@@ -150,13 +150,18 @@ def _tidy(store: Store, board: Board) -> list[str]:
 
 
 def _waiting(board: Board, wakes: schedule.Wakes, now: datetime) -> list[str]:
-    """What an idle tick waits for: the tasks whose last run failed, and which are tried again."""
-    return [
-        f"{name} tries {task.short} again at {times.stamp(until)} or after."
-        for name, wake in sorted(wakes.items())
-        for task, until in ((board.tasks.get(each), until) for each, until in sorted(wake.rests.items()))
+    """What an idle tick waits for: the next try of a task whose last run failed; how many more there are."""
+    found = sorted(
+        (until, name, task.short)
+        for name, wake in wakes.items()
+        for task, until in ((board.tasks.get(each), until) for each, until in wake.rests.items())
         if until > now and name in board.agents and task is not None and task.is_open and not task.blocked
-    ]
+    )
+    if not found:
+        return []
+    until, name, task = found[0]
+    more = f"; {len(found) - 1} more tries wait" if len(found) > 1 else ""
+    return [f"{name} tries {task} again at {times.stamp(until)} or after{more}."]
 
 
 def _beat(store: Store, board: Board, work: Assignment, options: Options) -> "Beat":

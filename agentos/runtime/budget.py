@@ -1,6 +1,7 @@
 """Budgets: caps in USD and tokens per run, task, agent and day; checked before every call of a model."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -122,6 +123,7 @@ class Meter:
         self._settled = settled
         self._price = price
         self._is_unpriced = False
+        self._near: list[Cap] = []
 
     @property
     def model(self) -> str:
@@ -150,6 +152,8 @@ class Meter:
         """Count on from what the ledger knows of this run, whose process is gone."""
         self._entry = entry
         self.total = Usage(0, entry.tokens, entry.usd)
+        everything = self._everything()
+        self._notice([each for each in everything if each.run != entry.run], everything)
 
     def check(self) -> None:
         """Before a call of a model. Raises Capped once a cap is reached, and what the guard does."""
@@ -171,21 +175,24 @@ class Meter:
             usage = replace(usage, usd=usage.tokens * self._price / 1e6)
         self._is_unpriced = self._is_unpriced or (usage.usd is None and usage.tokens > 0)
         self.total += usage
-        self._entry = replace(
-            self._entry,
-            model=model or self._entry.model,
-            usd=self.total.usd or 0.0,
-            tokens=self.total.tokens,
-        )
-        if self._ledger is not None:
-            with self._ledger.change() as entries:
-                entries[self._entry.run] = self._entry
+        run, alone = self._entry.run, nullcontext[dict[str, Entry]]({})
+        with self._ledger.change() if self._ledger is not None else alone as entries:
+            before = merged(self._settled, (entries | {run: self._entry}).values())
+            self._entry = entries[run] = replace(
+                self._entry,
+                model=model or self._entry.model,
+                usd=self.total.usd or 0.0,
+                tokens=self.total.tokens,
+            )
+            self._notice(before, merged(self._settled, entries.values()))
+
+    def _notice(self, before: Sequence[Entry], after: Sequence[Entry]) -> None:
+        """Keep the caps whose mark was passed in between: of runs side by side, by one of them alone."""
+        self._near += [cap for cap in self._caps if cap.spent(before) < NEAR * cap.most <= cap.spent(after)]
 
     def near(self) -> list[Cap]:
         """The caps of which this run has passed the mark that people are told of."""
-        everything = self._everything() if self._caps else []
-        before = [entry for entry in everything if entry.run != self._entry.run]
-        return [c for c in self._caps if c.spent(before) < NEAR * c.most <= c.spent(everything)]
+        return self._near
 
     def _wait(self, cap: Cap) -> float | None:
         """Seconds until a cap of the day counts anew; no wait helps against the others."""
