@@ -998,6 +998,8 @@ def test_help_and_version_need_no_board(cli: Cli, tmp_path: Path) -> None:
         assert done.code == 0 and "Usage" in done.out
     assert re.fullmatch(r"agentos \d+\.\d+\.\d+\n", cli("--version", cwd=tmp_path).out)
     everything = cli("--help", cwd=tmp_path).out
+    assert "--show-completion" in everything
+    assert "completion" not in cli("tick", "--help", cwd=tmp_path).out
     for command in (
         "init",
         "import",

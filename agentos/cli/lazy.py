@@ -7,6 +7,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+COMPLETION = ("install_completion", "show_completion")
+"""Options that typer gives every app; they belong to the whole program."""
+
 
 class LazyGroup(TyperGroup):
     """Looks its commands up in a dict of modules, each of which has an `app`."""
@@ -21,6 +24,7 @@ class LazyGroup(TyperGroup):
             return None
         command = typer.main.get_command(importlib.import_module(self.modules[cmd_name]).app)
         command.name = cmd_name
+        command.params = [each for each in command.params if each.name not in COMPLETION]
         return command
 
 

@@ -86,7 +86,7 @@ def _check(work: "Work", box: Box) -> Seen:
     output = ended.output.decode(errors="replace")
     if ended.is_missing:
         output = f"There is no program {argv[0]!r} in the sandbox."
-    return Seen(box, ended.code, output or ("it was stopped" if ended.code is None else ""), ended.seconds)
+    return Seen(box, ended.code, output, ended.seconds)
 
 
 def _shown(one: Seen) -> str:
