@@ -118,6 +118,19 @@ def test_the_checks_pass_what_passes_and_only_once(team: Scratch) -> None:
     assert (beat.outcome, beat.text) == ("passed", "it has been reviewed as it is")
 
 
+def test_what_passed_before_is_not_said_of_what_is_handed_in_anew(team: Scratch, cli: Cli) -> None:
+    equip(team, "technical", command=["sh", "-c", f"{WORK[2]}; date +%N >> tries.txt"])
+    tick(team)
+    equip(team, "qa", paused=False, runner="checks")
+    tick(team, agent="qa")
+    assert "checks       1/1 passed" in cli("review", "1").out
+    assert cli("reject", "1", "-m", "Again.").code == 0
+    tick(team, agent="technical")
+    assert "checks       0/1 passed" in cli("review", "1").out
+    tick(team, agent="qa")
+    assert "checks       1/1 passed" in cli("review", "1").out
+
+
 def test_only_what_checks_saw_pass_is_merged_and_only_where_a_person_lets_them(
     team: Scratch, cli: Cli
 ) -> None:
@@ -309,7 +322,7 @@ def test_where_a_person_logged_a_tool_in_only_that_agent_finds_it(team: Scratch)
     assert who == {TASK: "ada\n", "TASK-002-another": ""} or confinement() == "off"
 
 
-def test_a_killed_run_is_saved_and_continued_once(team: Scratch) -> None:
+def test_a_killed_run_is_saved_and_continued_once(team: Scratch, cli: Cli) -> None:
     slow = "test -f half.txt && exec sh -c 'echo whole > made.txt'; echo half > half.txt; sleep 60"
     equip(team, "technical", command=["sh", "-c", slow])
     work = {"agent": "technical", "task": TASK, "is_review": False}
@@ -324,6 +337,7 @@ def test_a_killed_run_is_saved_and_continued_once(team: Scratch) -> None:
         assert [claim.pid for claim in team.store.claims()] == [run.pid]
         assert tick(team).beats == (), "somebody is at work on it"
         os.kill(run.pid, signal.SIGKILL)
+    assert "Its process is gone; the next agentos tick" in cli("runs", "tail").err, "it waits for nobody"
     with nursery() as born:
         report = tick(team, nursery=born)
     assert any("Its process is gone" in note for note in report.notes)

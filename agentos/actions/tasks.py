@@ -125,6 +125,15 @@ def tick(draft: Draft, ref: str, number: int, ticked: bool = True) -> Task:
     return task
 
 
+def forget_checks(draft: Draft, ref: str) -> None:
+    """Clear the criteria that are checks: what was seen to pass was other work than is handed in now."""
+    task = draft.task(ref)
+    page = frontmatter.split(task.path, draft.text(task.path))
+    for box in md.criteria(page.body):
+        if box.check and box.is_ticked:
+            tick(draft, ref, box.number, False)
+
+
 def archive(draft: Draft, refs: Iterable[str]) -> list[Task]:
     """Move closed tasks out of the way; their messages stay where they are, and references hold."""
     moved = []

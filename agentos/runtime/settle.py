@@ -109,6 +109,7 @@ def _move(draft: Draft, task: Task, action: o.Action) -> None:
     match action:
         case o.Submit(summary):
             _say(draft, task, summary)
+            tasks.forget_checks(draft, task.id)
             tasks.move(draft, task.id, Status.REVIEW)
         case o.Approve(note):
             _say(draft, task, note)
