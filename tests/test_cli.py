@@ -992,6 +992,17 @@ def test_quiet_says_nothing_but_errors(cli: Cli) -> None:
     assert fails(cli("--quiet", "task", "show", "9"), 3)
 
 
+def test_a_wrong_line_names_the_help_of_its_command(cli: Cli, tmp_path: Path) -> None:
+    said = {
+        ("approve",): "Missing argument 'ref'. (agentos approve --help)",
+        ("task", "moev"): "No such command 'moev'. (agentos task --help)",
+        ("runs",): "One of its commands is missing. (agentos runs --help)",
+    }
+    for args, error in said.items():
+        told = cli(*args, cwd=tmp_path)
+        assert (told.code, told.err) == (2, f"error: {error}\n"), args
+
+
 def test_help_and_version_need_no_board(cli: Cli, tmp_path: Path) -> None:
     for args in (["--help"], ["-h"], ["task", "--help"], ["task", "add", "--help"], ["tick", "--help"]):
         done = cli(*args, cwd=tmp_path)

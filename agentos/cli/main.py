@@ -5,7 +5,7 @@ import gc
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -108,7 +108,14 @@ def run() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        _fail(f"{error.format_message()} (agentos --help, or any command's)", 2)
+        _fail(_usage(error), 2)
+
+
+def _usage(error: Any) -> str:
+    """What typer has against a command line, and whose help to read."""
+    where = getattr(error, "ctx", None)
+    command = where.command_path if where else "agentos"
+    return f"{error.format_message() or 'One of its commands is missing.'} ({command} --help)"
 
 
 def _fail(message: str, code: int) -> None:

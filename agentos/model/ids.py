@@ -53,4 +53,4 @@ def resolve(ref: str, names: Iterable[str], noun: str = "task") -> str:
     if not hits:
         raise NotFound(f"No {noun.removesuffix('s')} {ref!r}; `agentos {noun} list` shows what there is.")
     some = ", ".join(sorted(hits)[:5]) + (" …" if len(hits) > 5 else "")
-    raise Usage(f"{ref!r} means more than one {noun}: {some}. Type more of the name.")
+    raise Usage(f"{ref!r} means more than one {noun.removesuffix('s')}: {some}. Type more of the name.")
