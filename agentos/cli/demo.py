@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -88,9 +89,19 @@ def _show(out: "Console", place: Path, tool_mode: str) -> bool:
         out,
         ("Look around", f"cd {place}/workshop, then agentos log 1, agentos runs show technical, git log"),
         ("Your own", "cd into a repository, then agentos init --team full and agentos task add …"),
+        *_way(),
         ("Let go", f"everything is in {place}, which is yours to delete"),
     )
     return is_planned and is_built
+
+
+def _way() -> Iterator[tuple[str, str]]:
+    """How a shell finds the command, where it does not yet."""
+    if shutil.which("agentos") is None:
+        yield (
+            "By name",
+            f'export PATH="{Path(sys.argv[0]).absolute().parent}:$PATH" has your shell find agentos',
+        )
 
 
 def _rule(out: "Console", title: str) -> None:

@@ -165,7 +165,9 @@ def _litellm() -> Any:
     try:
         import litellm
     except ImportError:
-        raise MissingTool("The llm runner needs litellm: pip install 'agentos[llm]'.") from None
+        raise MissingTool(
+            "The llm runner needs litellm: pip install '.[llm]' in a clone of AgentOS."
+        ) from None
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.disable_hf_tokenizer_download = True
