@@ -1168,3 +1168,21 @@ def test_titles_that_look_like_options_or_markup_are_just_text(cli: Cli) -> None
         assert task(cli, str(number))["title"] == " ".join(title.split())
     assert "[red]bold[/]" in cli("board").out
     assert cli("doctor").code == 0
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_list_of_runs_is_cut_where_it_matters_least(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    facts = {"agent": "technical", "task": "TASK-001-one", "outcome": "settled", "text": "submitted " * 20}
+    name = "20260202T103000Z-technical-k3f9"
+    place = scratch.store.local / "runs" / name
+    place.mkdir(parents=True)
+    (place / "run.json").write_text(json.dumps(facts | {"usage": {"input_tokens": 1200, "usd": 0.031}}))
+    monkeypatch.setenv("COLUMNS", str(width))
+    own = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
+    head, line = own.sub("", on_a_terminal(["runs", "list"], scratch.root)).splitlines()
+    names = ["RUN", "AGENT", "TASK", "OUTCOME", "TOKENS", "COST"]
+    assert head.split() == names + (["WHAT"] if width == 120 else [])
+    assert line.split()[:6] == [name, "technical", "TASK-001", "settled", "1,200", "$0.0310"]
+    assert max(len(head), len(line)) <= width

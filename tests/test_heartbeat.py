@@ -127,6 +127,10 @@ def test_what_passed_before_is_not_said_of_what_is_handed_in_anew(team: Scratch,
     assert cli("reject", "1", "-m", "Again.").code == 0
     tick(team, agent="technical")
     assert "checks       0/1 passed" in cli("review", "1").out
+    shown = cli("runs", "show", "technical")
+    assert shown.code == 0 and "\nagent      technical\n" in shown.out, (
+        "its name is enough, of several runs too"
+    )
     tick(team, agent="qa")
     assert "checks       1/1 passed" in cli("review", "1").out
 

@@ -12,6 +12,9 @@ from agentos.runtime import runlog
 
 app = typer.Typer()
 
+LAST, LEAST = 6, 10
+"""The column of what came of a run, and the room that it is shown in at the least: the others go first."""
+
 
 @app.command()
 def list_(
@@ -65,12 +68,15 @@ def _table(shown: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     lines = [[*map(context.clean, _cells(run)), context.clean(str(run.get("text", "")))] for run in shown]
     names = ("RUN", "AGENT", "TASK", "OUTCOME", "TOKENS", "COST", "WHAT")
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    kept = [i for i, width in enumerate(widths) if width]
+    columns = list(zip(names, *lines, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    kept = [i for i, (_, *cells) in enumerate(columns) if any(cells)]
     out = context.console()
-    widths[-1] = max(10, min(widths[-1], out.width - sum(widths[i] + 2 for i in kept[:-1])))
+    room = out.width - sum(widths[i] + 2 for i in kept if i < LAST)
+    widths[LAST] = min(widths[LAST], room)
+    kept = [i for i in kept if i < LAST or room >= LEAST]
     for i in kept:
-        table.add_column(names[i], no_wrap=True, overflow="ellipsis", width=widths[i] or None)
+        table.add_column(names[i], no_wrap=True, overflow="ellipsis", width=widths[i])
     colours = {"settled": "green", "failed": "red", "running": "yellow"}
     for line in lines:
         styles = ("dim", "blue", "", colours.get(line[3], ""), "", "", "dim")

@@ -14,7 +14,10 @@ from agentos.runtime import runlog
 from agentos.store.repository import Store
 
 Ref = Annotated[
-    str | None, typer.Argument(help="Any unique part of the run's name; the last one without it.")
+    str | None,
+    typer.Argument(
+        help="Any unique part of the run's name, or an agent: its last one; the last of all without it."
+    ),
 ]
 
 NONE = "No runs here yet; simulated ones keep no log."
@@ -31,7 +34,13 @@ def find(store: Store, ref: str | None) -> str:
     names = sorted(runlog.names_in(runlog.folder(store.local)))
     if not names:
         raise NotFound(NONE)
-    return names[-1] if ref is None else ids.resolve(ref, names, "runs")
+    own = [name for name in names if ref in (None, _agent(name))]
+    return own[-1] if own else ids.resolve(ref or "", names, "runs")
+
+
+def _agent(run: str) -> str:
+    """Whose run it is: `technical` for 20260202T103000Z-technical-k3f9."""
+    return run.partition("-")[2].rpartition("-")[0]
 
 
 def lines(said: Mapping[str, Any]) -> Iterator[str]:
