@@ -39,4 +39,6 @@ def record(
     recording.parse(before, str(file))
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(before + found.text())
-    context.say(f"{file}: {len(found.replies)} answers of {run}. `replay: PATH` in an agent's file plays it.")
+    count = f"{len(found.replies)} answer{'s' if len(found.replies) != 1 else ''}"
+    path = file.relative_to(root) if file.is_relative_to(root) else file
+    context.say(f"{file}: {count} of {run}. `replay: {path}` in an agent's file plays it.")
