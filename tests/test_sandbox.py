@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from conftest import Cli, Scratch
 
 from agentos.errors import Refused
-from agentos.runtime import bubblewrap, processes, relay, sandbox
+from agentos.runtime import bubblewrap, liveness, orphans, processes, relay, sandbox
 from agentos.runtime.relay import Target
 from agentos.runtime.sandbox import Cell, Ended, Limits
 
@@ -280,6 +281,45 @@ def test_a_command_dies_with_the_process_that_runs_it(cell: Cell) -> None:
     while is_alive("600\0000") and time.monotonic() < until:
         time.sleep(0.01)
     assert not is_alive("600\0000")
+
+
+def held(owner: str) -> int:
+    """The first process of a killed bubblewrap, waiting for a word that a full pipe has kept it from saying."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with suppress(BlockingIOError):
+        while os.write(theirs, b"." * 512):
+            pass
+    os.set_blocking(theirs, True)
+    line = ["bwrap", "--unshare-user", "--unshare-pid", "--die-with-parent", "--ro-bind", "/", "/"]
+    line += ["--info-fd", str(theirs), "--", "sleep", "600"]
+    process = subprocess.Popen(line, pass_fds=[theirs], env={"PATH": os.environ["PATH"], orphans.MARK: owner})
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    until = time.monotonic() + 20
+    while not (found := children.read_text().split()) and time.monotonic() < until:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    os.close(ours)
+    os.close(theirs)
+    return int(found[0])
+
+
+@real
+def test_a_sandbox_that_waits_for_a_killed_runtime_is_swept_away() -> None:
+    """Killed before it has said who its parent is, bubblewrap leaves a process that waits for ever."""
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    lost, kept = held(f"{dead.pid}.1"), held(orphans.mark()[orphans.MARK])
+    time.sleep(0.2)
+    assert liveness.started(lost) and liveness.started(kept), "the trap is real"
+    swept = orphans.sweep()
+    assert lost in swept and kept not in swept
+    os.kill(kept, signal.SIGKILL)
+    until = time.monotonic() + 20
+    while liveness.started(lost) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not liveness.started(lost)
 
 
 @real

@@ -17,7 +17,7 @@ from agentos.cli.beat import nursery
 from agentos.model import rules, times
 from agentos.model.words import Status
 from agentos.orchestrator import tick as ticking
-from agentos.runtime import liveness, recording, runlog
+from agentos.runtime import liveness, orphans, recording, runlog
 from agentos.runtime.recording import Recording
 from agentos.store import clone
 from agentos.store.draft import Draft
@@ -131,6 +131,7 @@ def _stoppable(store: Store) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         for claim in store.claims():
             liveness.stop(claim, socket.gethostname())
+        orphans.sweep()
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, stop)

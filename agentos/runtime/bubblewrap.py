@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentos.errors import AgentOSError
-from agentos.runtime import forward, limits, processes, relay, root
+from agentos.runtime import forward, limits, orphans, processes, relay, root
 from agentos.runtime.processes import Ended
 from agentos.runtime.sandbox import PATHS, Cell
 
@@ -121,7 +121,7 @@ def _started(options: list[str], argv: Sequence[str]) -> "Iterator[Started]":
     try:
         fds = ["--info-fd", str(info_in), "--block-fd", str(block), "--args", str(spec)]
         line = [program() or "bwrap", *fds, "--", *argv]
-        process = processes.start(line, {"PATH": PATHS}, pass_fds=(info_in, block, spec))
+        process = processes.start(line, {"PATH": PATHS} | orphans.mark(), pass_fds=(info_in, block, spec))
         for handle in (info_in, block, spec):
             held.remove(handle)
             os.close(handle)

@@ -10,7 +10,7 @@ from agentos.errors import AgentOSError
 from agentos.model.activity import Actor
 from agentos.model.rules import SIMULATED, Assignment
 from agentos.model.words import Status
-from agentos.runtime import closing, liveness, runlog, workspace
+from agentos.runtime import closing, liveness, orphans, runlog, workspace
 from agentos.runtime.beats import Beat
 from agentos.runtime.failures import Lost, TimedOut
 from agentos.runtime.job import Job, open_job
@@ -25,6 +25,7 @@ from agentos.store.transaction import transact
 def reap(store: Store, claim: Claim) -> Beat:
     """Close a run whose process is gone or whose claim has expired; kills the very process that took it."""
     was_alive = liveness.stop(claim, socket.gethostname())
+    orphans.sweep()
     board = store.board()
     agent = board.agents.get(claim.agent)
     task = board.tasks.get(claim.task)

@@ -12,7 +12,7 @@ from agentos.model.activity import Actor
 from agentos.model.board import Board
 from agentos.model.records import Agent, Task
 from agentos.model.words import Status
-from agentos.runtime import clones, handing, provision, quarantine
+from agentos.runtime import clones, handing, orphans, provision, quarantine
 from agentos.runtime.clones import Start
 from agentos.runtime.failures import CheckedOut
 from agentos.runtime.sandbox import Sandbox, find
@@ -236,6 +236,7 @@ def sweep(store: Store, board: Board) -> list[str]:
     What killed runs left half done goes too.
     """
     clones.sweep(store)
+    orphans.sweep()
     place, held = store.local / "workspaces", store.refs().claims
     names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
     open_ones = {name for name in names if name in board.tasks and board.tasks[name].is_open}
