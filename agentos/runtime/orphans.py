@@ -17,16 +17,21 @@ PROGRAM = "bwrap"
 
 
 def mark() -> dict[str, str]:
-    """The variable that tells whose a sandbox is: this process's number and when it began."""
-    return {MARK: f"{os.getpid()}.{liveness.started(os.getpid())}"}
+    """The variable that tells whose a sandbox is: this process's number, its start, and where both count."""
+    return {MARK: f"{os.getpid()}.{liveness.started(os.getpid())}.{_space()}"}
+
+
+def _space() -> str:
+    """The namespace in which processes are numbered: a container's tell the machine around it nothing."""
+    return os.readlink(liveness.PROC / "self/ns/pid")
 
 
 def sweep() -> list[int]:
     """Kill the sandboxes of runtimes that are no more, whichever board it was; gives their numbers."""
     found = []
     for pid, owner in _sandboxes():
-        number, _, began = owner.partition(".")
-        if number.isdigit() and liveness.started(int(number)) != began:
+        number, began, space = (*owner.split("."), "", "")[:3]
+        if number.isdigit() and space == _space() and liveness.started(int(number)) != began:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
                 found.append(pid)
