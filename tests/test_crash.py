@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,25 @@ def test_older_locks_are_somebody_elses_and_so_are_all_while_a_git_is_at_work(sc
     scratch.act(lambda d: tasks.add(d, "Second"), TECHNICAL)
     assert lock.exists()
     assert not (scratch.root / ".git/HEAD.lock").exists()
+
+
+def test_marks_of_the_living_are_not_taken_for_those_of_the_dead(scratch: Scratch) -> None:
+    git = scratch.store.git
+    claim = scratch.root / ".git/refs/agentos/claims/TASK-001-first.lock"
+    claim.parent.mkdir(parents=True)
+    with strays.moving(git):
+        claim.touch()
+        assert not strays.sweep(git)
+    assert claim.exists() and not list((scratch.root / ".git/agentos/moving").iterdir())
+
+    def move(_: int) -> None:
+        for _ in range(100):
+            with strays.moving(git):
+                pass
+            strays.sweep(git)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(move, range(4))) == [None] * 4
 
 
 def test_a_git_that_is_killed_after_the_branch_moved(scratch: Scratch) -> None:

@@ -1,5 +1,6 @@
 """Lock files of git's: who may still hold one, and what to say of one that a killed git left behind."""
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -41,7 +42,15 @@ def at_work(git: Git) -> Process | None:
 def _worktrees(git: Git) -> list[Path]:
     """The folders of the linked worktrees."""
     found = (git.common_dir / "worktrees").glob("*/gitdir")
-    return [Path(file.read_text(errors="surrogateescape").strip()).parent for file in found]
+    return [Path(text.strip()).parent for text in map(_text, found) if text]
+
+
+def _text(file: Path) -> str:
+    """Empty for a file that is gone: the worktree was removed meanwhile."""
+    try:
+        return file.read_text(errors="surrogateescape")
+    except FileNotFoundError:
+        return ""
 
 
 def _living(tops: list[str]) -> Iterator[Process]:
@@ -79,24 +88,23 @@ def explain(git: Git, lock: Path) -> str:
 
 @contextmanager
 def moving(git: Git) -> Iterator[int]:
-    """Mark that a git of ours is moving refs; gives the descriptor of the mark, for that git to inherit.
+    """Mark that a git of ours is moving refs; gives the descriptor of the gate, for that git to inherit.
 
-    The kernel unlocks the mark when we and that git are gone. One that is left and unlocked says that locks
-    of refs may be left as well, and how old these are at most.
+    All who move refs share the gate; the kernel gives it back when we and that git are gone. A mark that is
+    there while nobody shares it says that locks of refs may be left as well, and how old these are at most.
     """
     folder = _marks(git)
     folder.mkdir(parents=True, exist_ok=True)
-    mark = folder / secrets.token_hex(8)
-    handle = _locked(mark)
-    try:
-        yield handle
+    with _gate(git, fcntl.LOCK_SH) as gate:
+        mark = folder / secrets.token_hex(8)
+        mark.touch()
+        try:
+            yield gate
+        except GitFailed as error:
+            if error.code >= 0:
+                _unmark(git, mark)
+            raise
         _unmark(git, mark)
-    except GitFailed as error:
-        if error.code >= 0:
-            _unmark(git, mark)
-        raise
-    finally:
-        os.close(handle)
 
 
 def _unmark(git: Git, mark: Path) -> None:
@@ -105,28 +113,30 @@ def _unmark(git: Git, mark: Path) -> None:
         mark.unlink()
 
 
-def _locked(mark: Path) -> int:
-    """The mark made and locked; made again where `sweep` took it for a dead one's in between."""
-    while True:
-        handle = os.open(mark, os.O_WRONLY | os.O_CREAT, 0o666)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:
-            return handle
-        os.close(handle)
-
-
 def sweep(git: Git) -> bool:
     """Remove the locks of refs that a killed git of ours left; gives whether there may have been any.
 
     While another git is at work here nothing is removed: a lock could be that one's.
     """
-    marks = [mark for mark in _listed(_marks(git)) if _is_dead(mark)]
+    folder = _marks(git)
+    if not folder.is_dir() or not os.listdir(folder):
+        return False
+    try:
+        with _gate(git, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return _swept(git, [folder / name for name in os.listdir(folder)])
+    except BlockingIOError:
+        return False
+
+
+def _swept(git: Git, marks: list[Path]) -> bool:
+    """The caller has the gate to itself: whoever made these marks is dead."""
     if not marks or at_work(git) is not None:
         return False
     since = min(mark.stat().st_mtime for mark in marks)
     for lock in _ref_locks(git):
-        if lock.lstat().st_mtime >= since:
-            lock.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            if lock.lstat().st_mtime >= since:
+                lock.unlink()
     for mark in marks:
         mark.unlink()
     return True
@@ -136,21 +146,13 @@ def _marks(git: Git) -> Path:
     return git.common_dir / "agentos" / "moving"
 
 
-def _listed(folder: Path) -> list[Path]:
-    return [folder / name for name in os.listdir(folder)] if folder.is_dir() else []
-
-
-def _is_dead(mark: Path) -> bool:
-    """Whether nobody holds the mark any more."""
+@contextmanager
+def _gate(git: Git, how: int) -> Iterator[int]:
+    """Hold the gate of the marks in this way (`flock`); gives its descriptor."""
+    handle = os.open(_marks(git).with_name("moving.lock"), os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        handle = os.open(mark, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False
+        fcntl.flock(handle, how)
+        yield handle
     finally:
         os.close(handle)
 
@@ -167,5 +169,5 @@ def _ref_locks(git: Git) -> list[Path]:
     common = git.common_dir
     found = _shared_locks(git) + [folder / "HEAD.lock" for folder in (common / "worktrees").glob("*")]
     for folder in ("refs/heads", "refs/agentos"):
-        found += (common / folder).rglob("*.lock")
-    return [lock for lock in dict.fromkeys(found) if lock.is_file()]
+        found += (Path(top, name) for top, _, names in os.walk(common / folder) for name in names)
+    return [lock for lock in dict.fromkeys(found) if lock.suffix in (".lock", ".new") and lock.is_file()]

@@ -87,7 +87,8 @@ def _walk(folder: str, path: str, deep: bool, found: list[tuple[str, os.stat_res
         return
     for name, entry in entries.items():
         if name.endswith(".md") or name == "config.yml":
-            found.append((f"{path}/{name}", entry.stat(follow_symlinks=False)))
+            with contextlib.suppress(FileNotFoundError):  # removed since the folder was listed
+                found.append((f"{path}/{name}", entry.stat(follow_symlinks=False)))
         elif deep and name not in _SKIPPED and entry.is_dir(follow_symlinks=False):
             _walk(entry.path, f"{path}/{name}", True, found)
 
