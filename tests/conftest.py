@@ -3,9 +3,11 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +25,9 @@ from agentos.store.transaction import Result, transact
 
 START = datetime(2026, 2, 2, 10, 30, tzinfo=UTC)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell that starts the suite with `&` has it ignored, and so would every process that a test interrupts."""
+
 
 class Clock:
     """A clock that moves only when it is told to."""
@@ -35,6 +40,16 @@ class Clock:
 
     def forward(self, **by: float) -> None:
         self.now += timedelta(**by)
+
+
+@contextmanager
+def running(line: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is gone when the block is, so that a test which fails in it does not wait for ever."""
+    with subprocess.Popen(line, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @dataclass

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Cli, Scratch
+from conftest import Cli, Scratch, running
 from openai_server import Reply, Server, call, fail, say, serve
 from rich.console import Console
 from test_heartbeat import equip, setting, team, wait_for  # noqa: F401  (fixtures)
@@ -127,7 +127,7 @@ def test_stopping_it_ends_the_run_at_work(team: Scratch) -> None:  # noqa: F811
     """Its process is in a session of its own, and would go on and cost something."""
     equip(team, "technical", command=["sleep", "120"])
     code = "from agentos.cli import context, workshop; workshop.work(context.store(), lambda news: None)"
-    with subprocess.Popen([sys.executable, "-c", code], cwd=team.root, stderr=subprocess.PIPE) as process:
+    with running([sys.executable, "-c", code], cwd=team.root, stderr=subprocess.PIPE) as process:
         (claim,) = wait_for(lambda: [each for each in team.store.claims() if each.is_alone])
         wait_for(lambda: runlog.facts(team.store.local, claim.run).get("prompt"))
         process.send_signal(signal.SIGINT)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cli, Scratch
+from conftest import Cli, Scratch, running
 
 from agentos.actions import tasks
 from agentos.cli import keys
@@ -287,7 +287,7 @@ def test_a_cap_of_the_day_that_is_used_up_wakes_nobody_until_tomorrow(team: Scra
 # A process each ------------------------------------------------------------------------------------------
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 20.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
     until = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < until, "it did not happen in time"
@@ -333,7 +333,7 @@ def test_a_killed_run_is_saved_and_continued_once(team: Scratch, cli: Cli) -> No
     environ = team.store.git.plain_environment()
     asked = json.dumps({"work": work, "env": {}, "quiet": 0.0, "root": str(team.root), "environ": environ})
     team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
-    with subprocess.Popen(ALONE, stdin=subprocess.PIPE, start_new_session=True) as run:
+    with running(ALONE, stdin=subprocess.PIPE, start_new_session=True) as run:
         assert run.stdin is not None
         run.stdin.write(asked.encode())
         run.stdin.close()
@@ -380,7 +380,7 @@ def test_ctrl_c_leaves_a_run_to_settle_by_itself(team: Scratch) -> None:
     equip(team, "technical", command=["sh", "-c", script])
     place = team.store.local / "workspaces" / TASK
     line = [str(Path(sys.executable).with_name("agentos")), "tick", "--force"]
-    with subprocess.Popen(line, cwd=team.root, stderr=subprocess.PIPE, start_new_session=True) as ticking:
+    with running(line, cwd=team.root, stderr=subprocess.PIPE, start_new_session=True) as ticking:
         wait_for((place / "half.txt").exists)
         os.killpg(ticking.pid, signal.SIGINT)
         assert ticking.wait(30) == 130, "it waits for nobody"
@@ -416,7 +416,7 @@ def test_a_run_is_a_fork_that_outlives_its_tick(team: Scratch) -> None:
     equip(team, "technical", command=["sh", "-c", "echo half > half.txt; sleep 1; echo whole > made.txt"])
     team.act(lambda draft: tasks.move(draft, "1", "in_progress"))
     line = [str(Path(sys.executable).with_name("agentos")), "tick", "--force"]
-    with subprocess.Popen(line, cwd=team.root, start_new_session=True) as ticking:
+    with running(line, cwd=team.root, start_new_session=True) as ticking:
         wait_for((team.store.local / "workspaces" / TASK / "half.txt").exists)
         (claim,) = team.store.claims()
         assert claim.pid != ticking.pid and claim.is_alone
