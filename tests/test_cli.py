@@ -422,9 +422,12 @@ def test_a_task_is_blocked_with_a_reason_and_let_go(cli: Cli) -> None:
 
 def test_a_criterion_is_ticked_and_cleared(cli: Cli, scratch: Scratch) -> None:
     added(cli, "One", "--check", "pytest", "--check", "ruff check")
-    assert cli("task", "check", "1", "2").code == 0
+    done = cli("task", "check", "1", "2")
+    assert (done.code, done.err.partition("  (")[0]) == (0, "TASK-001-one: checked 1 of 2")
+    assert "ada-lovelace checked 1 of 2 of TASK-001\n" in scratch.read("WORKING.md")
     assert task(cli, "1")["body"].endswith("- [ ] `pytest` passes\n- [x] `ruff check` passes\n")
-    assert cli("task", "check", "1", "2", "--clear").code == 0
+    assert ": unchecked 1 of 2  (" in cli("task", "check", "1", "2", "--clear").err
+    assert cli("log", "--limit", "1").out.endswith("\tada-lovelace\tunchecked 1 of 2 of TASK-001\n")
     assert task(cli, "1")["body"].endswith("- [ ] `pytest` passes\n- [ ] `ruff check` passes\n")
     assert fails(cli("task", "check", "1", "3"), 3)
     assert fails(cli("task", "check", "1", "0"), 3)

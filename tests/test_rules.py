@@ -783,6 +783,43 @@ def test_each_change_of_a_task_is_one_event(before: Task, after: Task, event: st
     assert activity.events([change]) == [Event(f"task.{event}", name(1))]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("- [ ] a\n- [ ] b\n- [ ] c\n", "- [x] a\n- [X] b\n- [ ] c\n", "checked 2 of 3"),
+        ("- [x] a\n- [ ] b\n", "- [x] a\n- [x] b\n", "checked 2 of 2"),
+        ("- [x] a\n- [ ] b\n", "- [ ] a\n- [x] b\n", "checked 1 of 2"),
+        ("1. [x] a\n2. [x] b\n", "1. [ ] a\n2. [x] b\n", "unchecked 1 of 2"),
+        ("- [ ] a\n", "- [x] A\n", "text edited"),
+        ("- [ ] a\n", "- [x] a\n- [ ] b\n", "text edited"),
+        ("```\n- [ ] a\n```\n", "```\n- [x] a\n```\n", "text edited"),
+        ("- [ ] x\n\n# Acceptance criteria\n\n- [ ] a\n", "- [x] x\n\n# Acceptance criteria\n\n- [ ] a\n", "text edited"),
+        ("", "Words.\n", "text edited"),
+    ],
+)  # fmt: skip
+def test_a_change_of_nothing_but_boxes_says_how_many(old: str, new: str, said: str) -> None:
+    edited = changes.TaskChanged(task(1), task(1), ("body",))
+    (found,) = changes.looked_into([edited], lambda _: old, lambda _: new)
+    assert activity.subject([found]) == f"{name(1)}: {said}"
+    (event,) = activity.events([found])
+    assert Event.read(str(event)) == event
+    assert activity.sentence([event]) == (
+        "edited TASK-001" if said == "text edited" else f"{said} of TASK-001"
+    )
+
+
+def test_an_event_is_read_as_it_was_written() -> None:
+    for event in (
+        Event("document.edited", "docs/a b.md"),
+        Event("task.checked", name(1), "2/3"),
+        Event("a", ""),
+    ):
+        assert Event.read(str(event)) == event
+    assert activity.sentence([Event("task.checked", name(n), "1/2") for n in (1, 2)]) == (
+        "checked 1 of 2 of TASK-001 and 1 of 2 of TASK-002"
+    )
+
+
 def test_the_feed_names_a_few_and_counts_many() -> None:
     done = [Event("task.completed", name(number)) for number in range(1, 5)]
     assert activity.sentence(done[:1]) == "completed TASK-001"

@@ -14,10 +14,14 @@ from agentos.model.changes import (
     TaskCreated,
     TaskDeleted,
     TaskRenamed,
+    Ticks,
 )
 from agentos.model.words import Resolution, Status
 
 UNDID = "undid a change to"
+
+PARTLY = ("task.checked", "task.unchecked")
+"""The events that say of how many criteria: of those ticked now, and of those that were cleared."""
 
 NEAR = "budget.near"
 """The event of a run that came near a cap of its budget."""
@@ -37,6 +41,8 @@ VERBS = {
     "task.unblocked": "unblocked",
     "task.archived": "archived",
     "task.renamed": "renamed",
+    "task.checked": "checked",
+    "task.unchecked": "unchecked",
     "task.edited": "edited",
     "task.mended": "mended",
     "task.undone": UNDID,
@@ -70,13 +76,21 @@ MOST_EVENTS = 50
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened: what, and to which record."""
+    """One thing that happened: what, to which record, and to how much of it (`2/3`) where that is said."""
 
     name: str
     subject: str
+    part: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name} {self.subject}"
+        return f"{self.name} {self.subject} {self.part}".rstrip()
+
+    @staticmethod
+    def read(text: str) -> "Event":
+        """The event that `str` made this text of; a document's path may have spaces."""
+        name, _, rest = text.partition(" ")
+        subject, _, part = rest.partition(" ") if name in PARTLY else (rest, "", "")
+        return Event(name, subject, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +142,8 @@ def sentence(events: Sequence[Event]) -> str:
     """The events as one line: named where they are few of a kind, counted where they are many."""
     by_name: dict[str, dict[str, None]] = {}
     for event in events:
-        by_name.setdefault(event.name, {})[event.subject] = None
+        whole = f"{event.part.replace('/', ' of ')} of " if event.part else ""
+        by_name.setdefault(event.name, {})[whole + event.subject] = None
     parts = []
     for name, subjects in by_name.items():
         verb = VERBS.get(name) or name.rpartition(".")[2].replace("_", " ")
@@ -156,6 +171,8 @@ def _events(change: Change) -> list[Event]:
             return [Event("task.deleted", task.id)]
         case TaskRenamed(_, task):
             return [Event("task.renamed", task.id)]
+        case TaskChanged(_, task, _, Ticks() as ticks):
+            return [Event(f"task.{ticks.verb}", task.id, ticks.part)]
         case TaskChanged():
             return [Event(_task_event(change), change.after.id)]
         case MessageAdded(message):
@@ -218,6 +235,8 @@ def _one_line(change: Change) -> str:
             return f"{task.id}: deleted"
         case TaskRenamed(before, after):
             return f"{after.id}: renamed from {before.id}"
+        case TaskChanged(_, task, _, Ticks() as ticks):
+            return f"{task.id}: {ticks.verb} {ticks.part.replace('/', ' of ')}"
         case TaskChanged(before, after, fields):
             return f"{after.id}: {_what(before, after, fields)}"
         case MessageAdded(message):

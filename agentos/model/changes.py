@@ -1,7 +1,8 @@
 """Changes: the typed difference between two boards."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentos.model.board import Board, Table
@@ -20,12 +21,25 @@ class TaskDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class Ticks:
+    """What became of a task's acceptance criteria: so many of them `checked`, or `unchecked`."""
+
+    verb: str
+    part: str
+    """`2/3`: two of three are ticked now; of what was unchecked, how many were cleared."""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskChanged:
-    """One task before and after; `fields` are the names that differ, `body` among them."""
+    """One task before and after; `fields` are the names that differ, `body` among them.
+
+    `ticks` is there where nothing but boxes differs and somebody has looked into the text (`looked_into`).
+    """
 
     before: Task
     after: Task
     fields: tuple[str, ...]
+    ticks: Ticks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +127,33 @@ def _others(before: Board, after: Board, names: Mapping[str, str]) -> Iterator[C
                 yield RecordChanged(kind, name.split("/")[2] if kind == "message" else name, how)
     if before.config.fields() != after.config.fields():
         yield RecordChanged("config", "board/config.yml", "edited")
+
+
+_BOX = re.compile(r"^(\s*(?:[-*+]|\d+[.)])\s+)\[[ xX]\]", re.MULTILINE)
+
+
+def looked_into(
+    changes: Sequence[Change], before: Callable[[Task], str], after: Callable[[Task], str]
+) -> list[Change]:
+    """The changes, and of each edited text whether it only ticked or cleared criteria; `before` and `after`
+    give a task's text on either side."""
+    return [
+        replace(change, ticks=_ticks(before(change.before), after(change.after)))
+        if isinstance(change, TaskChanged) and change.fields == ("body",)
+        else change
+        for change in changes
+    ]
+
+
+def _ticks(old: str, new: str) -> Ticks | None:
+    """What two versions of a text say, where nothing differs but boxes of its criteria."""
+    if _BOX.sub(r"\1[ ]", old) != _BOX.sub(r"\1[ ]", new):
+        return None
+    from agentos.model import markdown
+
+    was, now = (markdown.criteria(text) for text in (old, new))
+    cleared = sum(a.is_ticked and not b.is_ticked for a, b in zip(was, now, strict=True))
+    ticked = sum(b.is_ticked and not a.is_ticked for a, b in zip(was, now, strict=True))
+    if ticked:
+        return Ticks("checked", f"{sum(box.is_ticked for box in now)}/{len(now)}")
+    return Ticks("unchecked", f"{cleared}/{len(now)}") if cleared else None

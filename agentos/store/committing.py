@@ -9,7 +9,7 @@ from agentos.model.activity import Activity
 from agentos.model.board import Board
 from agentos.model.changes import Change, diff
 from agentos.model.consequences import consequences
-from agentos.store import adoption, feed, names, page, publication, refs, renaming, snapshot
+from agentos.store import adoption, feed, history, names, page, publication, refs, renaming, snapshot
 from agentos.store.cache import Snapshot
 from agentos.store.draft import Draft
 from agentos.store.objects import Objects
@@ -55,7 +55,7 @@ class Committer:
         if not is_changed and not page.is_stale(self.store, self.objects, draft, activities):
             feed.keep(self.store, head, activities)
             return None, []
-        changes = diff(draft.before, draft.board) if is_changed else []
+        changes = self._changes(draft) if is_changed else []
         return self._publish(draft, words, found, activities, changes), changes
 
     def _publish(
@@ -74,7 +74,7 @@ class Committer:
             happened = [said.Event(said.MERGED, draft.joined.name)]
             line = words.subject or f"Merge {draft.joined.name}"
         elif draft.written.keys() - {working.PATH}:
-            told = [said.Event(*value.split(" ", 1)) for key, value in words.trailers if key == "Event"]
+            told = [said.Event.read(value) for key, value in words.trailers if key == "Event"]
             fresh = Activity("", draft.now, draft.by.shown, line, (*happened, *told))
             activities = [fresh, *activities][: working.MOST_ACTIVITIES]
         text = page.compose(draft, activities, page.updated(self.store, self.objects, draft))
@@ -90,6 +90,13 @@ class Committer:
         found.keep_briefs(draft.board, self.store.local / "cache")
         feed.keep(self.store, done.commit, activities)
         return done.commit
+
+    def _changes(self, draft: Draft) -> list[Change]:
+        """What the draft changed, read as closely as it is said."""
+        was = draft.blob_before
+        return history.read_closely(
+            diff(draft.before, draft.board), lambda path: self.objects.blob(was(path) or ""), draft.text
+        )
 
     def _forward(self, draft: Draft) -> tuple[str, list[Change]]:
         """Bring the branch to a commit that has its head behind it: no commit of our own."""

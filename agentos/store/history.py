@@ -1,7 +1,7 @@
 """History: activities, read from commits and their trailers; nothing is stored a second time."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -9,13 +9,17 @@ from typing import Any, NamedTuple
 
 from agentos.model import activity
 from agentos.model.activity import Activity, Actor, Event
-from agentos.model.changes import diff
+from agentos.model.changes import Change, diff, looked_into
+from agentos.model.records import Task
 from agentos.model.words import kind_of, task_number
-from agentos.store import codec
+from agentos.store import codec, frontmatter
 from agentos.store.cache import File
 from agentos.store.git import Git
 from agentos.store.objects import EXECUTABLE, FILE, ZERO_MODE, Objects
 from agentos.store.snapshot import FOLDERS, assemble
+
+Text = Callable[[str], bytes]
+"""Gives the bytes of the file at a path."""
 
 FIELDS = "%H%x00%P%x00%ct%x00%an%x00%s%x00%(trailers:only,unfold,separator=%x1f)"
 
@@ -146,7 +150,7 @@ def told(row: Sequence[str]) -> Activity:
     commit, _, time, author, subject, text = row
     pairs = [line.partition(": ") for line in text.split("\x1f") if ": " in line]
     trailers = tuple((key, value) for key, _, value in pairs)
-    events = tuple(Event(*value.split(" ", 1)) for key, value in trailers if key == "Event" and " " in value)
+    events = tuple(Event.read(value) for key, value in trailers if key == "Event" and " " in value)
     said = dict(reversed(trailers))
     agent, person = said.get("Agent"), said.get("Person")
     return Activity(
@@ -246,7 +250,19 @@ def _described(git: Git, objects: Objects, prefix: str, commit: str, parents: Se
             for side, oid in ((before, old), (after, new)):
                 if oid:
                     side[path] = _file(objects, path, oid)
-    return activity.events(diff(assemble(None, before), assemble(None, after)))
+    changes = diff(assemble(None, before), assemble(None, after))
+    was, now = ((lambda path, files=files: objects.blob(files[path][0])) for files in (before, after))
+    return activity.events(read_closely(changes, was, now))
+
+
+def read_closely(changes: list[Change], before: Text, after: Text) -> list[Change]:
+    """The changes, with what an edit of a text did to criteria; of very many at once nobody asks."""
+
+    def body(text: Text) -> Callable[[Task], str]:
+        return lambda task: frontmatter.split(task.path, text(task.path)).body
+
+    is_short = len(changes) <= activity.MOST_EVENTS
+    return looked_into(changes, body(before), body(after)) if is_short else changes
 
 
 def _file(objects: Objects, path: str, oid: str) -> File:
