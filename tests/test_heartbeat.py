@@ -22,7 +22,7 @@ from agentos.errors import Invalid, Refused
 from agentos.model.words import Status
 from agentos.orchestrator import tick as ticking
 from agentos.orchestrator.tick import Options, Report
-from agentos.runtime import bubblewrap, budget, liveness, sandbox
+from agentos.runtime import bubblewrap, budget, liveness, runlog, sandbox
 from agentos.runtime.ledger import Entry, Ledger
 from agentos.runtime.nursery import Nursery
 from agentos.runtime.runlog import RunLog
@@ -105,11 +105,43 @@ def test_a_run_hands_in_a_commit_and_settles_in_one_of_the_board(team: Scratch, 
     assert {"rules", "instructions", "task"} <= facts["prompt"].keys()
 
 
+@pytest.mark.parametrize("words", [("tick", "--quiet"), ("run", "--once")])
+def test_a_tick_leaves_with_1_where_a_run_came_to_nothing(
+    team: Scratch, cli: Cli, words: tuple[str, ...]
+) -> None:
+    """Though another one settled; the next tick has nothing to do yet, which is no failure."""
+    team.act(lambda draft: tasks.add(draft, "More", assignees=["qa"]))
+    equip(team, "qa", paused=False, runner="simulated")
+    equip(team, "technical", capabilities=["technical"], command=["sh", "-c", "echo no >&2; exit 3"])
+    done = cli(*words)
+    assert done.code == 1 and "error" not in done.err and "Traceback" not in done.err
+    assert ("TASK-001: sh left with 3: no" in done.err) is (words[0] == "run")
+    assert team.store.board().task("2").status is Status.REVIEW
+    assert cli(*words).code == 0
+
+
+def test_runs_of_one_second_are_in_order(team: Scratch, cli: Cli) -> None:
+    """The last run of ten is the last, though all but one part of their names' moment is the same."""
+    team.clock.forward(milliseconds=7)
+    for count in range(10):
+        name = claims.run_id("technical", team.clock())
+        RunLog(runlog.folder(team.store.local) / name).say(agent="technical", text=f"number {count}")
+        team.clock.forward(milliseconds=1)
+    RunLog(runlog.folder(team.store.local) / "20260202T102959Z-technical-ffff").say(
+        agent="technical", text="old"
+    )
+    found = json.loads(cli("runs", "list", "--json").out)
+    assert [run["text"] for run in found] == [*(f"number {count}" for count in range(9, -1, -1)), "old"]
+    assert json.loads(cli("runs", "show", "technical", "--json").out)["text"] == "number 9"
+    assert found[0]["run"].startswith("20260202T103000.016Z-technical-")
+
+
 def test_the_checks_pass_what_passes_and_only_once(team: Scratch) -> None:
     tick(team)
     equip(team, "qa", paused=False, runner="checks")
     (beat,) = tick(team).beats
-    assert beat.outcome == "settled", beat
+    assert (beat.outcome, beat.text) == ("settled", "checked 1 of 1 of TASK-001, reported on TASK-001"), beat
+    assert f"agent:qa:main {beat.text}\n" in team.read("WORKING.md")
     run = newest(team)
     assert (run.verdict, run.commit) == ("approved", team.git("rev-parse", f"agentos/{TASK}").strip())
     assert "- [x] `test -f made.txt` passes" in team.read(f"board/tasks/{TASK}.md")

@@ -86,6 +86,16 @@ def test_a_file_dropped_in_is_given_out_and_worked_off_at_once(scratch: Scratch)
     assert scratch.git("status", "--porcelain") == ""
 
 
+def test_a_fresh_edit_waits_until_it_was_left_alone(scratch: Scratch) -> None:
+    with foreground(scratch.root, "--settle", "1s") as running:
+        running.says("Watching the board")
+        scratch.write("board/tasks/shop.md", "# Open the shop\n")
+        saved = time.monotonic()
+        running.says("completed TASK-001 (simulated)")
+        assert time.monotonic() - saved > 1
+        assert running.leave() == 0
+
+
 @pytest.mark.parametrize("is_patient", [True, False])
 def test_who_leaves_waits_for_what_is_at_work_or_leaves_it_to_end(scratch: Scratch, is_patient: bool) -> None:
     scratch.write("board/config.yml", scratch.read("board/config.yml") + f"sandbox: '{confinement()}'\n")

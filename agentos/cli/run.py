@@ -8,7 +8,8 @@ import typer
 
 from agentos.cli import context, keys
 from agentos.cli.beat import nursery
-from agentos.cli.tick import came_to, leave
+from agentos.cli.tick import Settle, came_to, leave, nothing_done, over, settling
+from agentos.errors import Conflict
 from agentos.model.activity import short
 from agentos.model.rules import Assignment
 from agentos.orchestrator.running import Running
@@ -24,29 +25,40 @@ app = typer.Typer()
 @app.command()
 def run(
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Heartbeats side by side.")] = 4,
-    once: Annotated[bool, typer.Option("--once", help="One tick, then leave.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="One tick, then leave as it does.")] = False,
+    settle: Settle = "0s",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Keep ticking: when a file of the board changes, when an agent is due, and once a minute.
 
     Ctrl-C starts nothing new and waits for the heartbeats at work; a second one leaves them to end by
-    themselves, which they do: each has a process of its own and settles.
+    themselves, which they do: each has a process of its own and settles. A run that comes to nothing is
+    said, and tried again by rule.
 
     Example: agentos run --jobs 8
     """
     context.SESSION.quiet = context.SESSION.quiet or quiet
     with nursery() as born:
         born.open()
-        running = Running(context.store(), lambda: _options(jobs, born), _say)
+        running = Running(settling(settle), lambda: _options(jobs, born), _say)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             if once:
-                running.once()
+                _once(running)
                 return
             context.say("Watching the board; Ctrl-C ends it.")
             running.forever()
         except KeyboardInterrupt:
             _leave(running)
+
+
+def _once(running: Running) -> None:
+    try:
+        report = running.once()
+    except Conflict as error:
+        nothing_done(error)
+        return
+    over(report)
 
 
 def _options(jobs: int, born: "Nursery") -> Options:

@@ -18,9 +18,15 @@ from agentos.orchestrator.tick import Options, Report
 
 if TYPE_CHECKING:
     from agentos.runtime.beats import Beat
+    from agentos.store.repository import Store
 
 app = typer.Typer()
 
+
+Settle = Annotated[
+    str,
+    typer.Option(help="Commit hand edits left alone for so long: 30s, since an autosave is unfinished."),
+]
 
 MARKS = {"settled": "✓", "passed": "·", "failed": "✗", "lost": "✗"}
 """What a heartbeat came to, in one character."""
@@ -32,16 +38,14 @@ def tick(
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Heartbeats side by side.")] = 4,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Whatever the schedule says.")] = False,
-    settle: Annotated[
-        str,
-        typer.Option(help="Commit hand edits left alone for so long: 30s, since an autosave is unfinished."),
-    ] = "0s",
+    settle: Settle = "0s",
     as_json: context.Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """One pass of the scheduler: give out ready work and wake the agents that are due.
 
-    Start it from cron; overlapping ticks are fine, the second leaves at once.
+    Start it from cron; overlapping ticks are fine, the second leaves at once. It leaves with 1 where a run
+    came to nothing, with 6 where nothing confines what an agent would run.
 
     Example: */5 * * * * cd ~/project && agentos tick --quiet
     """
@@ -55,7 +59,7 @@ def tick(
         variables=os.environ,
         access=access,
     )
-    store = dataclasses.replace(context.store(), quiet=_seconds(settle))
+    store = settling(settle)
     if dry_run:
         steps, work = ticking.preview(store, options)
         _show_preview(steps, work, as_json)
@@ -64,7 +68,7 @@ def tick(
         with _progress(as_json) as told, nursery() as born:
             report = ticking.tick(store, dataclasses.replace(options, nursery=born), told)
     except Conflict as error:
-        context.say(f"Nothing done: {error}")
+        nothing_done(error)
         return
     except KeyboardInterrupt:
         if store.claims():
@@ -74,8 +78,20 @@ def tick(
         context.print_json(dataclasses.asdict(report))
     else:
         _show(report)
+    over(report)
+
+
+def nothing_done(error: Conflict) -> None:
+    """Say why a tick left everything to the next one, which is no failure: git is busy, or was faster."""
+    context.say(f"Nothing done: {error}")
+
+
+def over(report: Report) -> None:
+    """Leave as a tick does: with 6 where agents were not woken, with 1 where a run came to nothing."""
     if report.refused:
         raise Refused(report.refused)
+    if report.has_failed:
+        raise typer.Exit(1)
 
 
 def leave(code: int) -> NoReturn:
@@ -85,11 +101,12 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _seconds(text: str) -> float:
+def settling(text: str) -> "Store":
+    """The board whose hand edits count once they were left alone for so long."""
     length = times.interval(text)
     if length is None:
         raise Usage(f"--settle is a length of time such as 30s or 2m, not {text!r}.")
-    return length.total_seconds()
+    return dataclasses.replace(context.store(), quiet=length.total_seconds())
 
 
 def _show_preview(steps: list[str], work: list[Assignment], as_json: bool) -> None:

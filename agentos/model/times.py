@@ -17,9 +17,10 @@ def stamp(moment: datetime) -> str:
     return utc.replace(tzinfo=None).isoformat(timespec=spec) + "Z"
 
 
-def compact(moment: datetime) -> str:
-    """The moment as a file name begins with it: `20260202T103000Z`."""
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+def compact(moment: datetime, timespec: str = "seconds") -> str:
+    """The moment as a file name begins with it: `20260202T103000Z`, or `20260202T103000.123Z`."""
+    plain = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=timespec)
+    return plain.replace("-", "").replace(":", "") + "Z"
 
 
 def parse(text: str) -> datetime:

@@ -38,15 +38,11 @@ class Running:
         """The heartbeats that are not over yet."""
         return list(self._at_work.values())
 
-    def once(self) -> None:
-        """One tick, with its heartbeats. What goes wrong is said, once, and left to the next tick."""
-        try:
-            options = self._options()
-            free = max(1, options.jobs - len(self._at_work))
-            options = replace(options, jobs=free, busy=frozenset(self._at_work))
-            self._tell(ticking.tick(self._store, options, self._on_beat))
-        except (AgentOSError, OSError) as error:
-            self._say_new([f"A tick came to nothing: {error}"])
+    def once(self) -> Report:
+        """One tick, with its heartbeats. Raises what it raises, and leaves to say who was refused."""
+        report = self._tick()
+        self._say_new([*report.notes, *report.stuck])
+        return report
 
     def forever(self) -> None:
         """Tick when something has changed, when somebody is due, and now and then; ends by an interrupt."""
@@ -55,7 +51,8 @@ class Running:
                 self._say(self._changes.note)
             while True:
                 self._start()
-                self._changes.wait(self._pause())
+                if self._changes.wait(self._pause()):
+                    self._look_again()
 
     def finish(self) -> None:
         """Wait for the ticks that are under way, with their heartbeats."""
@@ -65,8 +62,33 @@ class Running:
     def _start(self) -> None:
         """A tick in a thread; where another one is still deciding, it leaves at once and comes again."""
         self._ticks = [each for each in self._ticks if each.is_alive()]
-        self._ticks.append(threading.Thread(target=self.once, name="tick", daemon=True))
+        self._ticks.append(threading.Thread(target=self._again, name="tick", daemon=True))
         self._ticks[-1].start()
+
+    def _look_again(self) -> None:
+        """Tick once more when a hand edit that came now has been left alone for as long as is asked for."""
+        if self._store.quiet:
+            later = threading.Timer(self._store.quiet, self._changes.wake)
+            later.daemon = True
+            later.start()
+
+    def _again(self) -> None:
+        """One of many ticks. What goes wrong is said, once, and left to the next one."""
+        try:
+            report = self._tick()
+        except (AgentOSError, OSError) as error:
+            self._say_new([f"A tick came to nothing: {error}"])
+            return
+        if report.notes == (ticking.ANOTHER,):
+            threading.Timer(SHORTEST, self._changes.wake).start()
+            return
+        self._say_new([*report.notes, *report.stuck, *([report.refused] if report.refused else [])])
+
+    def _tick(self) -> Report:
+        options = self._options()
+        free = max(1, options.jobs - len(self._at_work))
+        options = replace(options, jobs=free, busy=frozenset(self._at_work))
+        return ticking.tick(self._store, options, self._on_beat)
 
     def _pause(self) -> float:
         """Seconds until somebody is due."""
@@ -86,12 +108,6 @@ class Running:
             self._at_work.pop(news.agent, None)
             self._changes.wake()
         self._say(news)
-
-    def _tell(self, report: Report) -> None:
-        if report.notes == (ticking.ANOTHER,):
-            threading.Timer(SHORTEST, self._changes.wake).start()
-            return
-        self._say_new([*report.notes, *report.stuck, *([report.refused] if report.refused else [])])
 
     def _say_new(self, lines: list[str]) -> None:
         """What was not said by the last tick that had something to say."""

@@ -48,6 +48,11 @@ class Report:
     def is_idle(self) -> bool:
         return self.commit is None and not self.beats
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a run came to nothing, though it was settled and is tried again by rule."""
+        return any(beat.outcome in ("failed", "lost") for beat in self.beats)
+
 
 def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Report:
     """One tick. A second one that starts meanwhile leaves at once: its report says so."""

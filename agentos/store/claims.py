@@ -25,8 +25,12 @@ TRIES = 10
 
 
 def run_id(agent: str, moment: datetime) -> str:
-    """A name for one run: when, who, and four random digits."""
-    return f"{times.compact(moment)}-{agent}-{secrets.token_hex(2)}"
+    """A name for one run: when, who, and four random digits; names sort as the runs began.
+
+    The moment has milliseconds, since one agent may begin two runs in a second; names without them, from
+    earlier versions, sort among the others.
+    """
+    return f"{times.compact(moment, 'milliseconds')}-{agent}-{secrets.token_hex(2)}"
 
 
 def take(store: Store, claim: Claim, there: Remote | None = None) -> bool:
