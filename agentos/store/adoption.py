@@ -71,7 +71,7 @@ def _is_moving(root: Path, edit: HandEdit, quiet: float) -> bool:
     file = root / edit.path
     try:
         is_read = file.lstat().st_mtime_ns / 1e9 == edit.mtime
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return True
     return not is_read or 0 <= time.time() - edit.mtime < quiet or exchange.has_writer(file)
 

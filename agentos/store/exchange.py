@@ -79,13 +79,12 @@ def _swap(file: Path, expected: T, make: Callable[[Path], None], seen: Callable[
             except FileExistsError:
                 raise Surprise from None
             return
-        if seen(file) != expected or has_writer(file):
+        if not _is(file, expected, seen):
             raise Surprise
         if not _exchange(fresh, file):
             fresh.replace(file)
             return
-        is_open = has_writer(fresh)
-        if is_open or seen(fresh) != expected:
+        if not _is(fresh, expected, seen):
             _exchange(fresh, file)
             raise Surprise
     finally:
@@ -98,12 +97,28 @@ def _remove(file: Path, expected: T, seen: Callable[[Path], T]) -> None:
         file.rename(aside)
     except FileNotFoundError:
         return
-    is_open = has_writer(aside)
-    if is_open or seen(aside) != expected:
-        os.link(aside, file, follow_symlinks=False)
-        aside.unlink()
+    if not _is(aside, expected, seen):
+        _put_back(aside, file)
         raise Surprise
     aside.unlink()
+
+
+def _put_back(aside: Path, file: Path) -> None:
+    """Under its own name again, but never over something that is newer."""
+    if aside.is_dir() and not aside.is_symlink():
+        aside.rename(file)
+        return
+    os.link(aside, file, follow_symlinks=False)
+    aside.unlink()
+
+
+def _is(file: Path, expected: T, seen: Callable[[Path], T]) -> bool:
+    """Whether there is what is expected, and nobody is writing it."""
+    is_open = has_writer(file)
+    try:
+        return not is_open and seen(file) == expected
+    except Surprise:
+        return False
 
 
 def _beside(file: Path) -> Path:
@@ -123,13 +138,12 @@ def leftovers(file: Path) -> list[Path]:
 def read(file: Path) -> bytes | None:
     """The bytes of a plain file; None for none. Raises Surprise for what is no plain file."""
     try:
-        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
+            return stream.read()
     except FileNotFoundError:
         return None
     except OSError:
         raise Surprise from None
-    with os.fdopen(handle, "rb") as stream:
-        return stream.read()
 
 
 def look(file: Path) -> Shape | None:
@@ -172,7 +186,7 @@ def has_writer(file: Path) -> bool:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two names in one step (renameat2); False where the system can't."""
+    """Swap two names in one step (renameat2); False where the system can't, Surprise where one is gone."""
     if not sys.platform.startswith("linux"):
         return False
     libc = ctypes.CDLL(None, use_errno=True)
@@ -181,4 +195,6 @@ def _exchange(one: Path, other: Path) -> bool:
     done = libc.renameat2(
         _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)
     )
+    if done and ctypes.get_errno() == errno.ENOENT:
+        raise Surprise
     return int(done) == 0

@@ -58,6 +58,13 @@ class GitFailed(AgentOSError):
         self.stderr = stderr
 
 
+def _missing(error: OSError) -> str:
+    """What was not there when git was to be started: git itself, or the folder to start it in."""
+    if error.filename == "git":
+        return "git is not installed, or not on PATH."
+    return f"{error.filename} is gone, or no folder any more; somebody removed it just now."
+
+
 def _left(code: int) -> str:
     return f"exit {code}" if code >= 0 else f"was killed (signal {-code})"
 
@@ -109,8 +116,8 @@ class Git:
             )
         except subprocess.TimeoutExpired:
             raise TookTooLong(f"git {args[0]} took longer than {TIMEOUT:.0f} s and was stopped.") from None
-        except FileNotFoundError:
-            raise NotFound("git is not installed, or not on PATH.") from None
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotFound(_missing(error)) from None
         if done.returncode not in ok:
             raise GitFailed(args, done.returncode, done.stderr.decode(errors="replace"))
         return done.stdout
@@ -221,10 +228,14 @@ def _folders(top: Path, env: Mapping[str, str]) -> tuple[Path, Path]:
     if dot.is_dir() and (dot / "HEAD").is_file():
         return dot, dot
     clean = {name: env[name] for name in _KEPT if name in env} | {"LC_ALL": "C"}
-    done = subprocess.run(
-        ["git", *_PINNED, "rev-parse", "--absolute-git-dir", "--git-common-dir"],
-        capture_output=True, text=True, cwd=top, env=clean, timeout=TIMEOUT, check=False,
-    )  # fmt: skip
+    alone = {"GIT_CEILING_DIRECTORIES": str(top.parent)}  # never another repository around a removed one
+    try:
+        done = subprocess.run(
+            ["git", *_PINNED, "rev-parse", "--absolute-git-dir", "--git-common-dir"],
+            capture_output=True, text=True, cwd=top, env=clean | alone, timeout=TIMEOUT, check=False,
+        )  # fmt: skip
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(_missing(error)) from None
     if done.returncode:
         raise GitFailed(("rev-parse",), done.returncode, done.stderr)
     git_dir, common = done.stdout.splitlines()

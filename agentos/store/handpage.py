@@ -3,9 +3,10 @@
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from agentos.model import activity, reading, working
@@ -60,19 +61,29 @@ def find(store: Store, now: Refs, objects: Objects) -> HandPage | None:
         return HandPage(None, sheet, sheet)
     if file.is_symlink() or not file.is_file():
         return None
-    data = exchange.read(file) or b""
-    if blob_id(data, objects.algorithm) == committed:
+    data = _settled(file, max(store.quiet, QUIET), lambda data: blob_id(data, objects.algorithm) == committed)
+    if data is None:
         return None
-    if 0 <= time.time() - file.stat().st_mtime < max(store.quiet, QUIET):
-        if store.quiet > QUIET:
-            return None
-        time.sleep(QUIET)
-        if exchange.read(file) != data:
-            return None
     if exchange.has_writer(file) or _is_staged(git, store, committed):
         return None
     edited = reading.parse(data.decode(errors="replace"))
     return HandPage(data, edited, _base(store, now, objects, edited.updated))
+
+
+def _settled(file: Path, quiet: float, is_known: Callable[[bytes], bool]) -> bytes | None:
+    """What was saved there, once it has been left alone for so long; None for nothing new or readable."""
+    try:
+        data = exchange.read(file)
+        if data is None or is_known(data):
+            return None
+        if 0 <= time.time() - file.lstat().st_mtime < quiet:
+            if quiet > QUIET:
+                return None
+            time.sleep(QUIET)
+            return data if exchange.read(file) == data else None
+        return data
+    except (exchange.Surprise, FileNotFoundError):
+        return None
 
 
 def _sheet(objects: Objects, blob: str) -> Sheet:

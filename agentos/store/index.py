@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,15 +32,15 @@ def held(git: Git, folder: Path) -> Iterator[None]:
     """Hold git's `index.lock`, as a hard link to our token in `folder`, by which it is known to be ours."""
     lock, token = lock_file(git), folder / TOKEN
     token.unlink(missing_ok=True)
-    token.touch()
     until = time.monotonic() + PATIENCE
     while True:
         try:
+            token.touch()
             os.link(token, lock)
             break
         except FileExistsError:
             if time.monotonic() > until:
-                token.unlink()
+                token.unlink(missing_ok=True)
                 raise IndexBusy(strays.explain(git, lock)) from None
             time.sleep(0.005)
     try:
@@ -53,8 +53,9 @@ def held(git: Git, folder: Path) -> Iterator[None]:
 def break_lock(git: Git, token: Path) -> None:
     """Remove a leftover `index.lock`, if it is ours: another name of the token that a killed process left."""
     lock = lock_file(git)
-    if lock.exists() and token.exists() and lock.samefile(token):
-        lock.unlink()
+    with suppress(FileNotFoundError):
+        if lock.samefile(token):
+            lock.unlink()
 
 
 class Staged(NamedTuple):
@@ -109,7 +110,7 @@ def prepare(git: Git, paths: Paths, merged: Callable[[str, str], str | None]) ->
         return False
     discard(git)
     source, target = git.git_dir / "index", _copy(git)
-    if source.exists():
+    with suppress(FileNotFoundError):
         shutil.copyfile(source, target)
     data = "".join(lines).encode(errors="surrogateescape")
     git.run("update-index", "-z", "--index-info", stdin=data, extra={"GIT_INDEX_FILE": str(target)})

@@ -1,10 +1,11 @@
 """Looks: what each person was last shown of each task's work; local, and losing it costs one more look."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from agentos.store.lock import board_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,13 @@ def last(local: Path, person: str, task: str) -> Look | None:
 
 def keep(local: Path, person: str, task: str, look: Look) -> None:
     """Remember what was shown."""
-    looks = _load(local)
-    mine = looks.get(person)
-    looks[person] = (mine if isinstance(mine, dict) else {}) | {task: asdict(look)}
-    local.mkdir(parents=True, exist_ok=True)
-    partial = local / f"looks.{os.getpid()}"
-    partial.write_text(json.dumps(looks))
-    partial.replace(local / "looks.json")
+    with board_lock(local / "looks.lock"):
+        looks = _load(local)
+        mine = looks.get(person)
+        looks[person] = (mine if isinstance(mine, dict) else {}) | {task: asdict(look)}
+        partial = local / "looks.new"
+        partial.write_text(json.dumps(looks))
+        partial.replace(local / "looks.json")
 
 
 def _load(local: Path) -> dict[str, Any]:

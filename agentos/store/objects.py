@@ -1,8 +1,10 @@
 """Git objects: read through one standing process, written loose and durable, trees edited along one path."""
 
+import contextlib
 import hashlib
 import os
 import re
+import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 FILE, FOLDER, LINK, SUBMODULE = b"100644", b"40000", b"120000", b"160000"
 EXECUTABLE = b"100755"
 ZERO_MODE = "000000"
+
+TRIES = 10
+"""How often objects are written until no `git gc` was in between."""
 
 
 class Entry(NamedTuple):
@@ -110,8 +115,9 @@ class Objects:
         if self._reader is None:
             self._reader = self._git.start("cat-file", "--batch")
         assert self._reader.stdin and self._reader.stdout
-        self._reader.stdin.write(oid.encode() + b"\n")
-        self._reader.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # git gave up over a damaged object; it tells nothing more
+            self._reader.stdin.write(oid.encode() + b"\n")
+            self._reader.stdin.flush()
         header = self._reader.stdout.readline().split()
         if len(header) != 3:
             raise Invalid(f"The object {oid} is missing from the repository; `git fsck` tells more.")
@@ -206,12 +212,27 @@ class Objects:
         return entry if entry and entry.mode != FOLDER else None
 
     def flush(self) -> None:
-        """Everything written so far, on disk: file and folder are synced before this returns."""
-        store = self._git.common_dir / "objects"
+        """Everything written so far, on disk: file and folder are synced before this returns.
+
+        A `git gc` at the same moment removes folders that are empty, and files of ours that have no name yet:
+        then it is done once more.
+        """
         folders: set[Path] = set()
+        for count in range(TRIES):
+            try:
+                self._flush(folders)
+                break
+            except FileNotFoundError:
+                if count + 1 == TRIES:
+                    raise
+        self._pending.clear()
+
+    def _flush(self, folders: set[Path]) -> None:
+        """Write what is not there, and sync these folders and those that it was written to."""
+        store = self._git.common_dir / "objects"
         for oid, (kind, data) in self._pending.items():
             path = store / oid[:2] / oid[2:]
-            if path.exists():
+            if _is_fresh(path):
                 continue
             if not path.parent.is_dir():
                 path.parent.mkdir(exist_ok=True)
@@ -220,13 +241,21 @@ class Objects:
             folders.add(path.parent)
         for folder in folders:
             sync_folder(folder)
-        self._pending.clear()
 
     @staticmethod
     def _write_loose(path: Path, data: bytes) -> None:
-        partial = path.with_name(f"tmp_obj_agentos_{os.getpid()}_{path.name[:8]}")
+        partial = path.with_name(f"tmp_obj_agentos_{secrets.token_hex(8)}")
         write_durably(partial, zlib.compress(data, 1), 0o444)
         partial.replace(path)
+
+
+def _is_fresh(path: Path) -> bool:
+    """Whether an object is there, dated now: `git gc` removes what nothing names and is two weeks old."""
+    try:
+        os.utime(path)
+    except OSError:
+        return False
+    return True
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:

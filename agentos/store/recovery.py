@@ -1,11 +1,13 @@
 """Recovery: what a transaction does to files after its ref has moved, and finishing it for one that died."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agentos.errors import NotFound
 from agentos.model import working
 from agentos.store import bases, exchange, index, journal, merging, refs, strays, worktree
 from agentos.store.exchange import Shape
@@ -50,21 +52,18 @@ def _bring(top: Path, path: str, blobs: Blobs, objects: Objects) -> bool:
         return False
     after = objects.blob(blobs.after) if blobs.after else None
     for _ in range(TRIES):
-        now = exchange.read(top / path)
-        wanted: bytes | None
-        if now == after:
-            return True
-        if _is(now, blobs.found, objects):
-            wanted = after
-        elif now is None or after is None or path.endswith(working.PATH):
-            return False
-        else:
-            base = objects.blob(blobs.found) if blobs.found else None
-            merged = merging.readable(path, base, now, after)
-            if merged is None:
-                return False
-            wanted = merged
         try:
+            now = exchange.read(top / path)
+            if now == after:
+                return True
+            wanted = after
+            if not _is(now, blobs.found, objects):
+                if now is None or after is None or path.endswith(working.PATH):
+                    return False
+                base = objects.blob(blobs.found) if blobs.found else None
+                wanted = merging.readable(path, base, now, after)
+                if wanted is None:
+                    return False
             exchange.put(top / path, now, wanted)
             return True
         except exchange.Surprise:
@@ -148,17 +147,23 @@ def _sweep(top: Path, paths: Paths, objects: Objects) -> None:
         file = top / path
         for left in exchange.leftovers(file):
             if left.is_symlink() or file.is_symlink() or file.is_dir():
-                left.unlink()
+                left.unlink(missing_ok=True)
                 continue
-            data, now = exchange.read(left), exchange.read(file)
-            found = objects.blob(blobs.found) if blobs.found else None
-            after = objects.blob(blobs.after) if blobs.after else None
-            if data is not None and now is None and data != found and not (after or b"").startswith(data):
-                exchange.put(file, None, data)
-            elif data is not None and after is not None and _is_a_save(data, now, found, after):
-                both = None if blobs.is_foreign else merging.readable(path, found, data, after)
-                exchange.put(file, now, both or data)
-            left.unlink(missing_ok=True)
+            with contextlib.suppress(exchange.Surprise):  # saved or closed just now: it stays beside the file
+                _merge_left(left, file, path, blobs, objects)
+                left.unlink(missing_ok=True)
+
+
+def _merge_left(left: Path, file: Path, path: str, blobs: Blobs, objects: Objects) -> None:
+    """Put what was left beside a file into it where it is somebody's save. Raises Surprise."""
+    data, now = exchange.read(left), exchange.read(file)
+    found = objects.blob(blobs.found) if blobs.found else None
+    after = objects.blob(blobs.after) if blobs.after else None
+    if data is not None and now is None and data != found and not (after or b"").startswith(data):
+        exchange.put(file, None, data)
+    elif data is not None and after is not None and _is_a_save(data, now, found, after):
+        both = None if blobs.is_foreign else merging.readable(path, found, data, after)
+        exchange.put(file, now, both or data)
 
 
 def _is_a_save(data: bytes, now: bytes | None, found: bytes | None, after: bytes) -> bool:
@@ -203,16 +208,25 @@ def recover(store: "Store", objects: Objects) -> bool:
         return False
     entry = journal.read(book)
     if entry is not None:
-        git = store.git_at(Path(entry.worktree)) if entry.worktree else store.git
-        index.discard(git)
+        git = _git_of(store, entry)
+        if git is not None:
+            index.discard(git)
         if _has(store, entry):
             _finish_moves(store, entry)
-            if entry.worktree:
+            if git is not None and entry.worktree:
                 _roll_forward(store, git, entry, objects)
-        elif entry.worktree:
+        elif git is not None and entry.worktree:
             _sweep(Path(entry.worktree), entry.paths, objects)
     journal.clear(book)
     return True
+
+
+def _git_of(store: "Store", entry: journal.Entry) -> Git | None:
+    """Git for the worktree that the entry is about; None where it was removed since, with all its files."""
+    try:
+        return store.git_at(Path(entry.worktree)) if entry.worktree else store.git
+    except (NotFound, GitFailed):
+        return None
 
 
 def _free_index(store: "Store") -> None:
@@ -222,7 +236,7 @@ def _free_index(store: "Store") -> None:
         top = store.refs().worktree
         if top is not None:
             index.break_lock(store.git_at(top), token)
-        token.unlink()
+        token.unlink(missing_ok=True)
 
 
 def _finish_moves(store: "Store", entry: journal.Entry) -> None:

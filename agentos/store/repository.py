@@ -1,5 +1,6 @@
 """The store: one board in one repository, read without a lock and written by transactions."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -141,7 +142,8 @@ class Store:
         now = self.refs()
         root = self.root(now) if at is None else None
         if root is not None and (root / path).is_file() and not (root / path).is_symlink():
-            return _decoded((root / path).read_bytes())
+            with contextlib.suppress(FileNotFoundError):  # removed since: the commit still has it
+                return _decoded((root / path).read_bytes())
         commit = self.commit_of(at) if at else now.head
         objects = Objects(self.git)
         try:
@@ -215,7 +217,10 @@ class Store:
     def _locate(self, problem: Problem, at: str | None) -> Problem:
         from agentos.store import frontmatter
 
-        page = frontmatter.split(problem.path, self.text(problem.path, at).encode())
+        try:
+            page = frontmatter.split(problem.path, self.text(problem.path, at).encode())
+        except NotFound:  # removed since the board was read
+            return problem
         line = frontmatter.line_of(page, problem.field.split("."))
         return Problem(problem.path, line, problem.reason, problem.is_fatal, problem.field)
 
@@ -225,6 +230,9 @@ class Store:
         objects = Objects(self.git)
         try:
             return [refs.parse_claim(task, objects.blob(oid)) for task, oid in held.items()]
+        except Invalid:
+            now = self.refs().claims  # `git gc --prune=now` takes a claim that was given back meanwhile
+            return [refs.parse_claim(task, objects.blob(oid)) for task, oid in now.items()]
         finally:
             objects.close()
 

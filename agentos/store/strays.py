@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,15 +42,28 @@ def at_work(git: Git) -> Process | None:
 
 def _worktrees(git: Git) -> list[Path]:
     """The folders of the linked worktrees."""
-    found = (git.common_dir / "worktrees").glob("*/gitdir")
+    found = (folder / "gitdir" for folder in worktree_folders(git.common_dir))
     return [Path(text.strip()).parent for text in map(_text, found) if text]
+
+
+def worktree_folders(common_dir: Path) -> list[Path]:
+    """Where git keeps what belongs to each linked worktree; one may be gone when it is looked at."""
+    return [common_dir / "worktrees" / name for name in _names(common_dir / "worktrees")]
+
+
+def _names(folder: Path) -> list[str]:
+    """What is in a folder; nothing where it is gone, as git removes one with the last file in it."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _text(file: Path) -> str:
     """Empty for a file that is gone: the worktree was removed meanwhile."""
     try:
         return file.read_text(errors="surrogateescape")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
 
 
@@ -93,11 +107,10 @@ def moving(git: Git) -> Iterator[int]:
     All who move refs share the gate; the kernel gives it back when we and that git are gone. A mark that is
     there while nobody shares it says that locks of refs may be left as well, and how old these are at most.
     """
-    folder = _marks(git)
-    folder.mkdir(parents=True, exist_ok=True)
+    mark = _marks(git) / secrets.token_hex(8)
+    mark.parent.mkdir(parents=True, exist_ok=True)
     with _gate(git, fcntl.LOCK_SH) as gate:
-        mark = folder / secrets.token_hex(8)
-        mark.touch()
+        _touch(mark)
         try:
             yield gate
         except GitFailed as error:
@@ -107,10 +120,19 @@ def moving(git: Git) -> Iterator[int]:
         _unmark(git, mark)
 
 
+def _touch(mark: Path) -> None:
+    """A person may clear the folder away at any time: it is made again."""
+    try:
+        mark.touch()
+    except FileNotFoundError:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+
+
 def _unmark(git: Git, mark: Path) -> None:
     """Git is done; where a lock is left all the same, git may have failed to remove it: the mark stays."""
     if not any(lock.exists() for lock in _shared_locks(git)):
-        mark.unlink()
+        mark.unlink(missing_ok=True)
 
 
 def sweep(git: Git) -> bool:
@@ -119,11 +141,11 @@ def sweep(git: Git) -> bool:
     While another git is at work here nothing is removed: a lock could be that one's.
     """
     folder = _marks(git)
-    if not folder.is_dir() or not os.listdir(folder):
+    if not _names(folder):
         return False
     try:
         with _gate(git, fcntl.LOCK_EX | fcntl.LOCK_NB):
-            return _swept(git, [folder / name for name in os.listdir(folder)])
+            return _swept(git, [folder / name for name in _names(folder)])
     except BlockingIOError:
         return False
 
@@ -132,14 +154,22 @@ def _swept(git: Git, marks: list[Path]) -> bool:
     """The caller has the gate to itself: whoever made these marks is dead."""
     if not marks or at_work(git) is not None:
         return False
-    since = min(mark.stat().st_mtime for mark in marks)
+    since = min((made for mark in marks if (made := _made(mark))), default=time.time())
     for lock in _ref_locks(git):
         with contextlib.suppress(FileNotFoundError):
             if lock.lstat().st_mtime >= since:
                 lock.unlink()
     for mark in marks:
-        mark.unlink()
+        mark.unlink(missing_ok=True)
     return True
+
+
+def _made(mark: Path) -> float:
+    """When a mark was made; 0 for one that a person has cleared away."""
+    try:
+        return mark.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _marks(git: Git) -> Path:
@@ -167,7 +197,7 @@ def _shared_locks(git: Git) -> list[Path]:
 def _ref_locks(git: Git) -> list[Path]:
     """The locks that moving a branch or a claim takes (git's files backend)."""
     common = git.common_dir
-    found = _shared_locks(git) + [folder / "HEAD.lock" for folder in (common / "worktrees").glob("*")]
+    found = _shared_locks(git) + [folder / "HEAD.lock" for folder in worktree_folders(common)]
     for folder in ("refs/heads", "refs/agentos"):
         found += (Path(top, name) for top, _, names in os.walk(common / folder) for name in names)
     return [lock for lock in dict.fromkeys(found) if lock.suffix in (".lock", ".new") and lock.is_file()]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from agentos.errors import Conflict
 from agentos.model.words import kind_of
+from agentos.store import strays
 from agentos.store.cache import Snapshot
 from agentos.store.objects import blob_id
 from agentos.store.rows import SYMLINK, Row, too_large
@@ -58,7 +59,7 @@ def require_quiet(git_dir: Path, branch: str | None = None) -> None:
 
     With `branch`, `git_dir` is the one shared by all worktrees, and only what holds that branch counts.
     """
-    places = [git_dir, *(git_dir / "worktrees").glob("*")] if branch else [git_dir]
+    places = [git_dir, *strays.worktree_folders(git_dir)] if branch else [git_dir]
     held = [place for place in places if not branch or _holds(place, branch)]
     what = next((busy for place in held if (busy := operation(place))), None)
     if what:
@@ -117,7 +118,9 @@ def hand_edits(
             if file[4] == sig:
                 continue
         edit = _read(root / path, path, found, file[0] if file else None, algorithm)
-        if edit is not None:
+        if edit is not None and edit.row is None:
+            seen -= 1
+        elif edit is not None:
             if edit.row and edit.row.kind is None and (file is None or file[1] is None):
                 continue
             if file is None or not _is_converted(edit, file[0], algorithm) or not converts():
@@ -156,11 +159,12 @@ def _read(file: Path, path: str, found: os.stat_result, oid: str | None, algorit
             return None
         return HandEdit(path, None, Row(kind, None, SYMLINK), mtime)
     try:
-        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            data = stream.read(MOST_READ + 1)
+    except FileNotFoundError:  # since it was listed: an editor that saves anew has none for an instant
+        return HandEdit(path, None, None, 0.0) if oid else None
     except OSError as error:
         return HandEdit(path, None, Row(kind, None, ((1, error.strerror or "unreadable", True),)), mtime)
-    with os.fdopen(handle, "rb") as stream:
-        data = stream.read(MOST_READ + 1)
     if len(data) > MOST_READ:
         return HandEdit(path, None, Row(kind, None, ((1, too_large(found.st_size), True),)), mtime)
     if oid is not None and blob_id(data, algorithm) == oid:

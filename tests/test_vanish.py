@@ -1,0 +1,251 @@
+"""What somebody removes between two looks: another agentos, git, an editor or a person; nobody fails for it.
+
+At random moments, all at once: tests/stress/vanish.py.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Outcome, Scratch
+
+from agentos.actions import tasks
+from agentos.errors import NotFound
+from agentos.model.activity import Actor
+from agentos.store import exchange, index, looks, strays, worktree
+from agentos.store.git import Git, GitFailed
+from agentos.store.looks import Look
+from agentos.store.objects import Objects
+
+TECHNICAL = Actor("technical", is_agent=True)
+
+Cli = Callable[..., Outcome]
+
+
+class Moments:
+    """Something done at the very moment in which a place is opened or listed, once."""
+
+    def __init__(self) -> None:
+        self._wanted: list[tuple[str, str, Callable[[], object]]] = []
+        sys.addaudithook(self._hear)
+
+    def at(self, event: str, place: Path, act: Callable[[], object]) -> None:
+        """Python's own event (`open`, `os.listdir`, `os.scandir`), which comes before what it tells of."""
+        self._wanted.append((event, str(place), act))
+
+    def _hear(self, event: str, args: tuple[Any, ...]) -> None:
+        for wanted in self._wanted:
+            if wanted[0] == event and isinstance(args[0], str | Path) and str(args[0]) == wanted[1]:
+                self._wanted.remove(wanted)
+                wanted[2]()
+                return
+
+    @property
+    def is_over(self) -> bool:
+        return not self._wanted
+
+
+HEARD = Moments()
+"""An audit hook stays for as long as the process does."""
+
+
+@pytest.fixture
+def moments() -> Iterator[Moments]:
+    yield HEARD
+    assert HEARD.is_over, "the moment never came"
+
+
+# Git -----------------------------------------------------------------------------------------------------
+
+
+def test_the_last_linked_worktree_is_removed_while_its_folder_is_read(
+    scratch: Scratch, moments: Moments
+) -> None:
+    """Git removes `worktrees` with the last one."""
+    scratch.git("worktree", "add", "-q", "-b", "other", "../other")
+    folder = scratch.root / ".git/worktrees"
+    for look in (
+        lambda: strays.at_work(scratch.store.git),
+        lambda: worktree.require_quiet(scratch.root / ".git", "main"),
+    ):
+        moments.at("os.listdir", folder, lambda: shutil.rmtree(folder))
+        look()
+        folder.mkdir()
+
+
+def test_marks_are_cleared_away_while_refs_move(scratch: Scratch, moments: Moments) -> None:
+    git, marks = scratch.store.git, scratch.root / ".git/agentos/moving"
+    with strays.moving(git):
+        shutil.rmtree(marks)
+    assert not marks.exists() and not strays.sweep(git)
+    moments.at("open", marks.with_name("moving.lock"), lambda: shutil.rmtree(marks))
+    with strays.moving(git):
+        assert len(list(marks.iterdir())) == 1
+    assert list(marks.iterdir()) == []
+    moments.at("os.listdir", marks, lambda: shutil.rmtree(marks))
+    assert not strays.sweep(git)
+
+
+def test_gc_removes_a_folder_of_objects_while_one_is_written_there(
+    scratch: Scratch, moments: Moments
+) -> None:
+    objects = Objects(scratch.store.git)
+    oid = objects.write("blob", b"something new")
+    folder = scratch.root / ".git/objects" / oid[:2]
+    moments.at("open", folder, lambda: shutil.rmtree(folder))
+    objects.flush()
+    assert scratch.git("cat-file", "-p", oid) == "something new"
+
+
+def test_an_object_that_is_used_again_is_no_longer_old(scratch: Scratch) -> None:
+    """Git's own rule: what nobody names and is two weeks old, a `gc` may take at any moment."""
+    objects = Objects(scratch.store.git)
+    oid = objects.write("blob", b"used again")
+    objects.flush()
+    file = scratch.root / ".git/objects" / oid[:2] / oid[2:]
+    os.utime(file, (0, 0))
+    objects.write("blob", b"used again")
+    objects.flush()
+    scratch.git("gc", "-q")
+    assert scratch.git("cat-file", "-p", oid) == "used again"
+
+
+def test_a_claim_that_was_given_back_and_pruned_is_no_damage(scratch: Scratch) -> None:
+    blob = scratch.root.with_name("claim")
+    blob.write_text('{"agent": "technical", "run": "r", "expires": "2026-01-01T00:00:00Z"}')
+    oid = scratch.git("hash-object", "-w", str(blob)).strip()
+    ref = "refs/agentos/claims/TASK-001-first"
+    scratch.git("update-ref", ref, oid)
+    assert [claim.run for claim in scratch.store.claims()] == ["r"]
+
+    class Late(Git):
+        """Starts its reader only once the claim that was listed has gone."""
+
+        def start(self, *args: str) -> Any:
+            scratch.git("update-ref", "-d", ref)
+            scratch.git("prune", "--expire=now")
+            return super().start(*args)
+
+    store = scratch.store
+    late = Late(store.git.git_dir, store.git.common_dir, store.git.work_tree, store.git.env)
+    assert dataclasses.replace(store, git=late).claims() == []
+
+
+def test_git_in_a_folder_that_is_gone_says_so(scratch: Scratch) -> None:
+    gone = scratch.root.with_name("gone")
+    with pytest.raises(NotFound, match=r"gone is gone, or no folder any more"):
+        scratch.store.git.at(gone)
+    git = scratch.store.git
+    with pytest.raises(NotFound, match=r"gone is gone"):
+        Git(git.git_dir, git.common_dir, gone, git.env).run("status")
+
+
+def test_a_worktree_without_its_pointer_is_not_taken_for_the_repository_around_it(scratch: Scratch) -> None:
+    """`git worktree remove` takes the pointer before the folder."""
+    inner = scratch.root / "linked"
+    inner.mkdir()
+    with pytest.raises(GitFailed, match="not a git repository"):
+        scratch.store.git.at(inner)
+
+
+def test_a_worktree_is_removed_after_a_crash_in_it(scratch: Scratch) -> None:
+    """What did not come through there has nowhere to go; every later command failed over it."""
+    scratch.act(lambda d: tasks.add(d, "First"), TECHNICAL)
+    head = scratch.git("rev-parse", "HEAD").strip()
+    entry = {"branch": "main", "old": None, "new": head, "worktree": str(scratch.root.with_name("gone"))}
+    (scratch.root / ".git/agentos/journal").write_text(json.dumps(entry | {"paths": {}, "moves": []}))
+    scratch.act(lambda d: tasks.add(d, "Second"), TECHNICAL)
+    assert [task.title for task in scratch.store.board().tasks.values()] == ["First", "Second"]
+
+
+def test_the_token_of_the_index_lock_is_cleared_away(scratch: Scratch, moments: Moments) -> None:
+    git, local = scratch.store.git, scratch.root / ".git/agentos"
+    with index.held(git, local):
+        (local / index.TOKEN).unlink()
+    assert not index.lock_file(git).exists()
+    index.lock_file(git).touch()
+    index.break_lock(git, local / index.TOKEN)
+    assert index.lock_file(git).exists()
+
+
+# Files ---------------------------------------------------------------------------------------------------
+
+
+def test_a_record_goes_between_listing_and_reading_it(scratch: Scratch, moments: Moments, cli: Cli) -> None:
+    """An editor that deletes and writes anew: the task is gone for this look, and is no problem of a file."""
+    path = scratch.act(lambda d: tasks.add(d, "First"), TECHNICAL).value.path
+    text = scratch.read(path)
+    file = scratch.write(path, text + "\nMore.\n")
+    moments.at("open", file, file.unlink)
+    board = scratch.store.board()
+    assert not board.tasks and not board.problems
+    scratch.write(path, text + "\nMore.\n")
+    moments.at("open", file, file.unlink)
+    assert scratch.store.text(path) == text
+    new = scratch.write("board/tasks/another.md", "# Another\n")
+    moments.at("open", new, new.unlink)
+    assert not scratch.store.board().problems
+
+
+def test_the_page_goes_or_becomes_something_else_while_it_is_read(scratch: Scratch, moments: Moments) -> None:
+    page = scratch.root / "WORKING.md"
+
+    def link() -> None:
+        page.unlink()
+        page.symlink_to("elsewhere")
+
+    for number, happens in enumerate((page.unlink, link)):
+        scratch.act(lambda d: tasks.add(d, "Before"), TECHNICAL)
+        page.write_text(page.read_text().replace("Before", "After"))
+        moments.at("open", page, happens)
+        scratch.act(lambda d, number=number: tasks.add(d, f"Task {number}"), TECHNICAL)
+        page.unlink(missing_ok=True)
+        scratch.git("checkout", "-q", "--", "WORKING.md")
+    assert scratch.git("status", "--porcelain") == ""
+
+
+def test_what_takes_a_name_while_a_file_is_put_there_stays(tmp_path: Path, moments: Moments) -> None:
+    """A link, a folder, or nothing: whatever a person did in that instant is not undone."""
+    file = tmp_path / "file.md"
+
+    def link() -> None:
+        file.unlink()
+        file.symlink_to("elsewhere")
+
+    def folder() -> None:
+        file.unlink()
+        file.mkdir()
+
+    for happens in (link, folder, file.unlink):
+        for data in (b"new", None):
+            file.write_bytes(b"old")
+            event = "open" if data else "os.rename"
+            moments.at(event, file, happens)
+            if data is None and happens == file.unlink:
+                exchange.put(file, b"old", data)
+            else:
+                with pytest.raises(exchange.Surprise):
+                    exchange.put(file, b"old", data)
+            assert file.is_symlink() == (happens is link) and file.is_dir() == (happens is folder)
+            assert os.listdir(tmp_path) == (["file.md"] if happens != file.unlink else [])
+            if happens is folder:
+                file.rmdir()
+            else:
+                file.unlink(missing_ok=True)
+
+
+def test_two_people_look_at_once_and_both_looks_are_kept(tmp_path: Path) -> None:
+    def keep(number: int) -> None:
+        looks.keep(tmp_path, f"person-{number % 2}", f"TASK-{number}", Look(str(number), "base"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(keep, range(64)))
+    for number in range(64):
+        assert looks.last(tmp_path, f"person-{number % 2}", f"TASK-{number}") == Look(str(number), "base")
