@@ -32,9 +32,13 @@ spec() {
     -o -type f -size "+${LARGEST}c" -exec sh -c "$NAMED" sh {} + || :
 }
 add() { git add -A --pathspec-from-file="$BOX/spec" --pathspec-file-nul "$@"; }
+settled() { touch -t 203701010000 "$GIT_INDEX_FILE"; }
 spec > "$BOX/spec" 2> /dev/null
+git read-tree "$PARENT"
+[ ! -s "$BOX/modules" ] || git update-index -z --index-info < "$BOX/modules"
+settled
 git update-index -q --refresh > /dev/null || :
-touch -t 203701010000 "$GIT_INDEX_FILE"
+settled
 add 2> /dev/null || {
   chmod -R u+rwX . 2> /dev/null || :
   spec > "$BOX/spec"
@@ -49,6 +53,7 @@ echo "$tree"
 Folders with a repository of their own and huge files are passed over. Refreshed, the index knows which files
 are as they were, and its date says that this holds for those of the same second too: nobody is left who could
 have changed one since. Else `add` wrote them all anew, since in there git can't touch the person's objects.
+Before it is refreshed it knows of no file, and its date keeps git from reading some of them twice.
 What the agent has closed is opened. Of a commit alone, `pack-objects` leaves nothing out here: it
 looks at trees only where commits lead to them.
 """
@@ -76,8 +81,8 @@ def look(store: Store, sandbox: Sandbox, path: Path, parent: str, box: Path, mad
     clones.write_excludes(git, made)
     index = {"GIT_INDEX_FILE": str(box / "index")}
     listed = clones.bare(git, store).run("ls-tree", "-r", "-z", parent).split(b"\0")
-    followed = [line for line in listed if line and not line.startswith(MODULE)]
-    clones.bare(git, store).run("update-index", "-z", "--index-info", stdin=terminated(followed), extra=index)
+    gone = [b"0" + line.removeprefix(MODULE) for line in listed if line.startswith(MODULE)]
+    (box / "modules").write_bytes(terminated(gone))
     own = {"GIT_DIR": str(git), "GIT_WORK_TREE": str(path), "BOX": str(box), "PARENT": parent, **index}
     inside = clones.inside(sandbox, store, path, box, own | {"NAMED": _NAMED, "LARGEST": str(LARGEST)})
     tree = inside.script(_TAKE).rpartition("\n")[2]
