@@ -45,12 +45,13 @@ class Table(Mapping[str, R], Generic[R]):
     Two tables' rows can be compared without making records.
     """
 
-    __slots__ = ("_kind", "_made", "rows")
+    __slots__ = ("_base", "_kind", "_made", "_touched", "rows")
 
     def __init__(self, rows: dict[str, Row], kind: type[R]) -> None:
         self.rows = rows
         self._kind = kind
         self._made: dict[str, R] = {}
+        self._base, self._touched = rows, frozenset[str]()
 
     @classmethod
     def of(cls, records: Iterable[R], kind: type[R]) -> "Table[R]":
@@ -102,7 +103,20 @@ class Table(Mapping[str, R], Generic[R]):
             rows[name] = row
         table: Table[R] = Table(rows, self._kind)
         table._made = {key: made for key, made in self._made.items() if key != name}
+        table._base, table._touched = self._base, self._touched | {name}
         return table
+
+    def differing(self, other: "Table[Any]") -> set[str]:
+        """The names whose rows are not the same in both tables; no record is made.
+
+        Of two that came from one table by `with_row`, only the rows that were set are looked at.
+        """
+        mine, theirs = self.rows, other.rows
+        if self._base is other._base:
+            asked: Iterable[str] = self._touched | other._touched
+        else:
+            asked = mine.keys() | theirs.keys()
+        return {name for name in asked if mine.get(name) != theirs.get(name)}
 
 
 class Groups(Mapping[str, tuple[R, ...]], Generic[R]):

@@ -3,9 +3,8 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from agentos.model.board import Board, Table
+from agentos.model.board import Board
 from agentos.model.records import Message, Task
 from agentos.model.renames import renamed, reseated
 
@@ -67,15 +66,6 @@ class RecordChanged:
 Change = TaskCreated | TaskDeleted | TaskChanged | TaskRenamed | MessageAdded | RecordChanged
 
 
-def differing(before: Table[Any], after: Table[Any]) -> list[str]:
-    """The names whose rows are not the same in both tables, in order; no record is made."""
-    if before.rows is after.rows:
-        return []
-    old, new = before.rows, after.rows
-    gone = [name for name in old if name not in new]
-    return sorted(gone + [name for name, row in new.items() if old.get(name) != row])
-
-
 def diff(before: Board, after: Board) -> list[Change]:
     """What has changed from one board to another, tasks first."""
     names = renamed(before, after)
@@ -86,7 +76,7 @@ def _tasks(before: Board, after: Board, names: Mapping[str, str]) -> Iterator[Ch
     for name, fresh in names.items():
         yield TaskRenamed(before.tasks[name], after.tasks[fresh])
     known = {*names, *names.values()}
-    for name in (name for name in differing(before.tasks, after.tasks) if name not in known):
+    for name in sorted(before.tasks.differing(after.tasks) - known):
         if name not in before.tasks and name in before.held:
             yield RecordChanged("task", name, "mended")
         elif name not in before.tasks:
@@ -109,7 +99,7 @@ def changed_fields(old: Task, new: Task) -> tuple[str, ...]:
 
 
 def _others(before: Board, after: Board, names: Mapping[str, str]) -> Iterator[Change]:
-    moved = reseated(before.messages.rows, after.messages.rows)
+    moved = reseated(before.messages, after.messages)
     known = {*moved, *moved.values()}
     for task in dict.fromkeys(after.messages[path].task for path in moved.values()):
         if task not in names.values():
@@ -119,7 +109,7 @@ def _others(before: Board, after: Board, names: Mapping[str, str]) -> Iterator[C
         ("agent", before.agents, after.agents),
         ("document", before.documents, after.documents),
     ):
-        for name in (name for name in differing(old, new) if name not in known):
+        for name in sorted(old.differing(new) - known):
             if kind == "message" and name not in old:
                 yield MessageAdded(after.messages[name])
             else:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from agentos.model.board import Board
-from agentos.model.changes import differing
 from agentos.model.records import Task
 from agentos.model.words import Resolution, Status
 
@@ -19,7 +18,7 @@ def consequences(before: Board, after: Board) -> list[Task]:
     the status, the status follows the assignees, and a parent follows its children (all done: review; one
     reopened: in progress again). Applied once, it is complete: nothing follows from what it returns.
     """
-    touched = differing(before.tasks, after.tasks)
+    touched = sorted(before.tasks.differing(after.tasks))
     settled: dict[str, Task] = {}
     parents: list[str] = []
     for name in touched:
@@ -41,7 +40,9 @@ def consequences(before: Board, after: Board) -> list[Task]:
 
 def _answered(before: Board, after: Board) -> Iterator[Task]:
     """The tasks on which somebody has spoken whose answer they wait for."""
-    for path in after.messages.rows.keys() - before.messages.rows.keys():
+    for path in sorted(before.messages.differing(after.messages)):
+        if path in before.messages or path not in after.messages:
+            continue
         message = after.messages[path]
         task = after.tasks.get(message.task)
         is_answer = message.type != "status_update"

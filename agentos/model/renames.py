@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from agentos.model.board import Board
-from agentos.model.records import Task
+from agentos.model.board import Board, Table
+from agentos.model.records import Message, Task
 from agentos.model.words import task_number
 
 
@@ -16,8 +16,9 @@ def renamed(before: Board, after: Board) -> dict[str, str]:
     """
     old, new = before.tasks, after.tasks
     gone = vanished(before, after)
-    came = [name for name in new.rows if name not in old.rows and task_number(name) is not None]
-    if not gone or not came:
+    fresh = (name for name in sorted(old.differing(new)) if name not in old and task_number(name) is not None)
+    came = list(fresh) if gone else []
+    if not came:
         return {}
     found = _pairs(gone, task_number, came, task_number)
     gone = [name for name in gone if name not in found]
@@ -27,10 +28,8 @@ def renamed(before: Board, after: Board) -> dict[str, str]:
 
 def vanished(before: Board, after: Board) -> list[str]:
     """The tasks with a number whose files are gone."""
-    if before.tasks.rows is after.tasks.rows:
-        return []
-    gone = [name for name in before.tasks.rows if name not in after.tasks.rows and name not in after.held]
-    return [name for name in gone if task_number(name) is not None]
+    gone = (name for name in sorted(before.tasks.differing(after.tasks)) if name not in after.tasks)
+    return [name for name in gone if name not in after.held and task_number(name) is not None]
 
 
 def unnumbered(before: Board, after: Board, plain: str) -> Task | None:
@@ -55,12 +54,11 @@ def moved_messages(rows: Mapping[str, Any], names: Mapping[str, str]) -> dict[st
     return {path: f"{folders[folder]}/{name}" for path, folder, name in parts if folder in folders}
 
 
-def reseated(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
-    """The new path of each message (rows by path) that went to the folder of another task, by its old one."""
-    if before is after:
-        return {}
-    gone = [path for path in before if path not in after]
-    came = [path for path in after if path not in before] if gone else []
+def reseated(before: Table[Message], after: Table[Message]) -> dict[str, str]:
+    """The new path of each message that went to the folder of another task, by its old one."""
+    changed = sorted(before.differing(after))
+    gone = [path for path in changed if path not in after]
+    came = [path for path in changed if path not in before]
     return _pairs(gone, _name, came, _name)
 
 

@@ -34,8 +34,10 @@ class Entry(NamedTuple):
 class Tree(Mapping[bytes, Entry]):
     """A tree's entries by name, each decoded only when it is looked at: of ten thousand, one or two are."""
 
-    def __init__(self, lines: dict[bytes, bytes]) -> None:
+    def __init__(self, lines: dict[bytes, bytes], is_sorted: bool = True) -> None:
         self._lines = lines
+        self._is_sorted = is_sorted
+        """Whether the lines are in git's order: until a name is added, or turns from file to folder."""
 
     @classmethod
     def parse(cls, data: bytes, digest: int) -> "Tree":
@@ -54,21 +56,29 @@ class Tree(Mapping[bytes, Entry]):
         return len(self._lines)
 
     def copy(self) -> "Tree":
-        return Tree(self._lines.copy())
+        return Tree(self._lines.copy(), self._is_sorted)
 
     def set(self, name: bytes, entry: Entry | None) -> None:
         """One entry as it is from now on, or none."""
         if entry is None:
             self._lines.pop(name, None)
-        else:
-            self._lines[name] = b"%s %s\0%s" % (entry.mode, name, bytes.fromhex(entry.oid))
+            return
+        line = b"%s %s\0%s" % (entry.mode, name, bytes.fromhex(entry.oid))
+        old = self._lines.get(name)
+        self._is_sorted &= old is not None and _is_folder(old) == _is_folder(line)
+        self._lines[name] = line
 
     @property
     def data(self) -> bytes:
         """The tree's bytes; git sorts a folder as if its name ended in a slash."""
-        folder = FOLDER + b" "
-        names = sorted(self._lines, key=lambda n: n + b"/" if self._lines[n].startswith(folder) else n)
+        if self._is_sorted:
+            return b"".join(self._lines.values())
+        names = sorted(self._lines, key=lambda n: n + b"/" if _is_folder(self._lines[n]) else n)
         return b"".join(map(self._lines.__getitem__, names))
+
+
+def _is_folder(line: bytes) -> bool:
+    return line.startswith(FOLDER + b" ")
 
 
 def blob_id(data: bytes, algorithm: str = "sha1") -> str:

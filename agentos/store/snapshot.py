@@ -141,11 +141,12 @@ def _note(found: dict[str, Any], name: bytes, prefix: str, entry: tuple[bytes, s
 
 def assemble(commit: str | None, files: Mapping[str, File], kept: Briefs = dict) -> Board:
     """The board these files are; `kept` gives the briefs that are known, by blob."""
-    rows: dict[str, dict[str, Row]] = {kind: {} for kind in RECORDS}
+    plain, others = _sorted_out(files)
+    rows: dict[str, dict[str, Row]] = {kind: {} for kind in RECORDS} | {"task": plain}
     problems: list[Problem] = []
     held: set[str] = set()
     twice: list[tuple[str, str]] = []
-    for path, (oid, kind, fields, remarks, _) in files.items():
+    for path, (oid, kind, fields, remarks, _) in others:
         if kind is None:
             continue
         name = path[path.rfind("/") + 1 : -3] if kind in _BY_NAME else path
@@ -175,6 +176,21 @@ def assemble(commit: str | None, files: Mapping[str, File], kept: Briefs = dict)
         held=frozenset(held),
         kept=kept,
     )
+
+
+def _sorted_out(files: Mapping[str, File]) -> tuple[dict[str, Row], Iterable[tuple[str, File]]]:
+    """The tasks of which nothing more need be asked, by name, and the other files.
+
+    Nearly all files are such tasks, so the one pass over all is a short one; where two of them share a name
+    every file is asked.
+    """
+    plain = {
+        path[path.rfind("/") + 1 : -3]: (path, file[0], file[2])
+        for path, file in files.items()
+        if file[1] == "task" and not file[3] and file[2] is not None
+    }
+    others = [(p, file) for p, file in files.items() if file[1] != "task" or file[3] or file[2] is None]
+    return (plain, others) if len(plain) + len(others) == len(files) else ({}, files.items())
 
 
 def _misnamed(files: Mapping[str, File], tasks: Mapping[str, Row]) -> Iterator[tuple[str, str]]:
