@@ -179,7 +179,7 @@ def _marks(git: Git) -> Path:
 @contextmanager
 def _gate(git: Git, how: int) -> Iterator[int]:
     """Hold the gate of the marks in this way (`flock`); gives its descriptor."""
-    handle = os.open(_marks(git).with_name("moving.lock"), os.O_RDWR | os.O_CREAT, 0o666)
+    handle = os.open(_marks(git).with_name("gate"), os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(handle, how)
         yield handle
