@@ -85,7 +85,7 @@ def test_marks_are_cleared_away_while_refs_move(scratch: Scratch, moments: Momen
     with strays.moving(git):
         shutil.rmtree(marks)
     assert not marks.exists() and not strays.sweep(git)
-    moments.at("open", marks.with_name("moving.lock"), lambda: shutil.rmtree(marks))
+    moments.at("open", marks.with_name("gate"), lambda: shutil.rmtree(marks))
     with strays.moving(git):
         assert len(list(marks.iterdir())) == 1
     assert list(marks.iterdir()) == []
