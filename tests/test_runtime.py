@@ -102,7 +102,11 @@ REFUSED: list[tuple[o.Action, str]] = [
     (o.Assign("", ("qa",)), "no part of your task"),
     (o.Assign("TASK-003-a-sister", ("qa",)), "no part of your task"),
     (o.Comment("Hello.", task="TASK-004-far-away"), "nothing to do with your task"),
-    (o.Comment("Hello.", task="TASK-999-none"), "nothing to do with your task"),
+    (o.Comment("Hello.", task="4"), "TASK-004-far-away has nothing to do with your task"),
+    (o.Comment("Hello.", task="TASK-999-none"), "No task 'TASK-999-none'"),
+    (o.UpdateTask("the-", priority=1), "'the-' means more than one task: TASK-001-the-goal"),
+    (o.CreateTask("More", parent="the"), "means more than one task"),
+    (o.Assign("AKIA" + "ABCDEFGHIJKLMNOP", ("qa",)), "assign: No task '"),
     (o.Comment("My key is AKIA" + "ABCDEFGHIJKLMNOP."), "a secret (AWS access key)"),
     (o.Remember("AKIA" + "ABCDEFGHIJKLMNOP", "key"), "a secret"),
     (o.WriteDocument("docs/Templates/task.md", "T", "x"), "templates are a person's"),
@@ -127,11 +131,30 @@ def test_what_is_refused_is_said_and_the_rest_is_applied(
     after = working.store.board()
     said = after.messages_of("TASK-002-the-work")
     assert why in working.store.body(said[-1]) and len(said) == 1
+    assert "ABCDEFGH" not in working.store.body(said[-1])
     assert after.task("2").estimate == "a day"
     assert after.tasks.rows.keys() == before.tasks.rows.keys()
     assert after.documents.rows == before.documents.rows and after.agents.rows == before.agents.rows
     assert after.task("2").replace(estimate=None) == before.task("2")
     assert all(after.tasks[name] == before.tasks[name] for name in before.tasks if "002" not in name)
+
+
+def test_a_task_is_named_by_any_unique_part(working: Scratch) -> None:
+    """As people may, and models do; what was just made counts too."""
+    refused = settled(
+        working,
+        o.UpdateTask("TASK-002", priority=1),
+        o.Comment("See mine.", task="sister"),
+        o.CreateTask("A part", parent="TASK-002", depends_on=("sister",)),
+        o.UpdateTask("5", estimate="a day"),
+        o.Assign("a-part", ("qa",)),
+    )
+    assert refused == []
+    board = working.store.board()
+    part = board.task("5")
+    assert (board.task("2").priority, len(board.messages_of("TASK-003-a-sister"))) == (1, 1)
+    assert (part.parent, part.depends_on) == ("TASK-002-the-work", ("TASK-003-a-sister",))
+    assert (part.estimate, part.assignees) == ("a day", ("qa",))
 
 
 def test_a_run_proposes_no_more_than_its_share(working: Scratch) -> None:
@@ -150,8 +173,9 @@ def test_work_without_anything_to_show_is_not_handed_in(working: Scratch) -> Non
 
 def test_a_reviewer_passes_or_sends_back_and_touches_nothing_else(working: Scratch) -> None:
     settled(working, o.Submit())
-    refused = settled(working, o.UpdateTask(priority=1), o.Block("No."), o.Submit(), by=QA, is_review=True)
-    assert len(refused) == 3 and all("somebody else's" in line for line in refused)
+    mine = (o.UpdateTask(priority=1), o.UpdateTask("TASK-002", priority=1), o.Block("No."), o.Submit())
+    refused = settled(working, *mine, by=QA, is_review=True)
+    assert len(refused) == 4 and all("somebody else's" in line for line in refused)
     assert settled(working, o.SendBack("It fails."), by=QA, is_review=True) == []
     assert working.store.board().task("2").status is Status.IN_PROGRESS
     settled(working, o.Submit())

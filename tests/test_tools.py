@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from agentos.errors import Refused
-from agentos.model.board import Board
+from agentos.model.board import Board, Table
 from agentos.model.records import Agent, Task
 from agentos.runtime import files, outbox, tools
 from agentos.runtime.provider import Call
@@ -261,6 +261,17 @@ def test_proposals_are_kept_in_order(desk: Desk) -> None:
         outbox.Submit("All of it."),
     ]
     assert desk.is_over and desk.handoff == ""
+
+
+def test_a_task_that_could_be_several_is_asked_about_at_once(desk: Desk) -> None:
+    """One that isn't there may be made before the run ends."""
+    two = [Task.make(f"board/tasks/TASK-00{n}-the-{what}.md", {}) for n, what in ((1, "goal"), (2, "work"))]
+    desk.work = replace(desk.work, board=Board(tasks=Table.of(two, Task)))
+    said = use(desk, "comment", text="See mine.", task="the")
+    assert said.startswith("Error: 'the' means more than one task: TASK-001-the-goal, TASK-002-the-work.")
+    assert use(desk, "comment", text="See mine.", task="work").startswith("Noted")
+    assert use(desk, "comment", text="See mine.", task="TASK-003").startswith("Noted")
+    assert len(desk.actions) == 2
 
 
 def test_a_run_that_is_not_done_leaves_a_note(desk: Desk) -> None:

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from agentos.model import rules
+from agentos.model import ids, rules
 from agentos.model.board import Board
 from agentos.model.records import Agent, Task
 from agentos.runtime import outbox as o
@@ -36,7 +36,7 @@ def why_not(
                 return "only a reviewer who is not its author may"
         case o.Tick():
             return None if agent.agentos.runner == CHECKS else "criteria are ticked by what was seen to pass"
-        case o.Submit() | o.Block() | o.UpdateTask(task="") if is_review:
+        case o.Submit() | o.Block() | o.UpdateTask() if is_review:
             return "the task is somebody else's; you are here to review it"
         case o.CreateTask(parent=parent):
             near = {"", task.id, task.parent}
@@ -54,6 +54,20 @@ def why_not(
         case o.WriteDocument(path=path):
             return _why_not_write(board, task, agent, path)
     return None
+
+
+def in_full(board: Board, action: o.Action) -> o.Action:
+    """The action with the whole names of the tasks it is about, of which it may have any unique part.
+
+    Raises NotFound, and Usage with the candidates where there are several.
+    """
+    names = board.tasks.rows.keys() | board.held
+    match action:
+        case o.UpdateTask(task=ref) | o.Assign(task=ref) | o.Comment(task=ref) if ref:
+            return replace(action, task=ids.resolve(ref, names))
+        case o.CreateTask(parent=ref) if ref:
+            return replace(action, parent=ids.resolve(ref, names))
+    return action
 
 
 def beyond_an_answer(action: o.Action) -> str | None:

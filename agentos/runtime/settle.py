@@ -39,6 +39,10 @@ def apply(
     refused = list(left)
     for action, why in permission.beyond(outbox.actions):
         mine = draft.task(task)
+        try:
+            action = permission.in_full(draft.board, action)
+        except AgentOSError as error:
+            why = why or secrets.redact(str(error), known)
         why = why or (permission.beyond_an_answer(action) if is_answer else None)
         why = why or permission.why_not(draft.board, mine, by, action, is_review, known)
         if why is None and isinstance(action, o.Submit):

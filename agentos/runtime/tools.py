@@ -7,6 +7,7 @@ reads what is wrong and what to do, and goes on.
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from agentos.errors import AgentOSError, Invalid, NotFound, Refused, Usage
-from agentos.runtime import files, outbox, talk
+from agentos.runtime import files, outbox, permission, talk
 from agentos.runtime.outbox import Action, Ask, Block, Submit
 from agentos.runtime.provider import MOST_ANSWER, Call, sound
 from agentos.runtime.runlog import cut
@@ -287,7 +288,10 @@ def _action(name: str) -> Tool:
     def propose(desk: Desk, given: Mapping[str, Any]) -> str:
         if len(desk.actions) >= MOST_ACTIONS:
             raise Refused(f"A run can propose {MOST_ACTIONS} actions at most; finish now.")
-        desk.actions.append(outbox.make(name, given))
+        made = outbox.make(name, given)
+        with suppress(NotFound):  # it may be a task that another run, or this one, is about to make
+            permission.in_full(desk.work.board, made)
+        desk.actions.append(made)
         return "Noted; it is applied when the run ends. Use finish when there is nothing left to do."
 
     return Tool(_first_line(outbox.ACTIONS[name]), lambda: outbox.schema(name), propose)
