@@ -189,10 +189,17 @@ def test_what_may_not_leave_does_not(work: Work, hub: GitHub, monkeypatch: pytes
     work.here.git("remote", "set-url", "origin", "https://git.example/ada/app")
     other = work.cli("pr", "1", "--allow-protected")
     assert other.code == 6 and "GITHUB_API_URL" in other.err and "on GitHub only so far" in other.err
+    monkeypatch.delenv("GH_TOKEN")
+    nobody = work.cli("pr", "1", "--allow-protected")
+    assert nobody.code == 6 and "Set GITHUB_TOKEN" in nobody.err, "what is missing last is said last"
     work.here.git("remote", "set-url", "origin", "/srv/git/app.git")
     other = work.cli("pr", "1", "--allow-protected")
     assert other.code == 4 and "not a repository on a forge" in other.err and "opened on github" in other.err
     assert hub.asked == [] and not list(work.here.root.with_name("remote.git").glob("refs/heads/agentos/*"))
+    work.here.git("remote", "remove", "origin")
+    for ref, code, said in (("3", 3, "No task '3'"), ("2", 6, "TASK-002 is inbox"), ("1", 3, "no remote")):
+        done = work.cli("pr", ref, "--allow-protected")
+        assert (done.code, said in done.err) == (code, True), done.err
 
 
 def test_what_a_person_has_not_published_does_not_go_along(work: Work, hub: GitHub) -> None:

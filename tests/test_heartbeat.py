@@ -541,10 +541,11 @@ def test_without_a_sandbox_a_tick_refuses_and_wakes_who_runs_nothing(
     equip(scratch, "technical", runner="command", command=WORK)
     for title, who in (("The work", "technical"), ("The talk", "qa")):
         scratch.act(lambda draft, title=title, who=who: tasks.add(draft, title, assignees=[who]))
+    equip(scratch, "orchestrator", runner="command", command=WORK)
     monkeypatch.setattr(bubblewrap, "program", lambda: None)
     bubblewrap.hindrance.cache_clear()
     try:
-        first, second, named = cli("tick"), cli("tick"), cli("tick", "--agent", "technical")
+        first, second, named = cli("tick"), cli("tick", "--force"), cli("tick", "--agent", "technical")
         assert "bubblewrap is not installed" in cli("doctor").err
     finally:
         monkeypatch.undo()

@@ -302,7 +302,7 @@ def test_an_approval_merges_what_was_looked_at_in_one_commit(work: Work) -> None
     work.cli("review", "1")
     done = work.cli("approve", "1", "-m", "Nice")
     assert done.code == 0 and "review → done" in done.err
-    assert f"{BRANCH} ({commit[:9]}) is in main" in done.err
+    assert f"{BRANCH} ({commit[:9]}) is in main.\n" in done.err, "there is no remote to publish it to"
     assert work.here.git("rev-parse", "HEAD^1", "HEAD^2").split() == [before, commit]
     said = work.here.git("log", "-1", "--format=%an%n%B")
     assert said.startswith("Ada Lovelace\n") and f"\nApproved: {commit}\n" in said

@@ -32,7 +32,7 @@ def request(
     store: Store,
     ref: str,
     by: Actor,
-    access: Access,
+    access: Access | None,
     *,
     to: str | None = None,
     allow_protected: bool = False,
@@ -41,7 +41,7 @@ def request(
 
     Where there is one, it gets the new commits. Raises Refused for what is not in review, has no branch, or
     touches protected paths (at many forges a branch that changes CI files runs them), and Conflict for what
-    would take unpublished commits along.
+    would take unpublished commits along; and, after all that, Refused where there is no access to the forge.
     """
     board = store.board()
     found = reviews.of(store, board, board.task(ref), by)
@@ -72,12 +72,19 @@ def request(
 def _remote(store: Store, wanted: str | None = None) -> Remote:
     there = remote.find(store, wanted)
     if there is None:
-        raise NotFound("There is no remote to push to, or `remote: none` is set; name one with --remote.")
+        raise NotFound(
+            "There is no remote to push to: make one with git remote add, or name one with --remote where "
+            "`remote: none` is set."
+        )
     return there
 
 
-def _forge(access: Access, there: Remote) -> Forge:
-    return FORGES[access.forge](access, forges.place_of(there.addresses()))
+def _forge(access: Access | None, there: Remote) -> Forge:
+    """The forge that a remote is on. Raises Invalid where it is on none, then Refused without a token."""
+    place = forges.place_of(there.addresses())
+    if access is None:
+        raise Refused("Set GITHUB_TOKEN to a token that may write contents and pull requests.")
+    return FORGES[access.forge](access, place)
 
 
 def _push(there: Remote, branch: Branch) -> None:

@@ -38,6 +38,5 @@ def approve(
     if done.unseen:
         context.say(f"! Not seen to pass: {some(done.unseen)}")
     if done.merged:
-        context.say(
-            f"{done.merged.name} ({done.merged.commit[:9]}) is in {store.branch}; git push publishes it."
-        )
+        publishes = "; git push publishes it" if store.git.text("remote") else ""
+        context.say(f"{done.merged.name} ({done.merged.commit[:9]}) is in {store.branch}{publishes}.")

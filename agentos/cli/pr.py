@@ -8,7 +8,6 @@ import typer
 from agentos.actions import pulls
 from agentos.cli import context, keys
 from agentos.cli.task.ref import Ref
-from agentos.errors import Refused
 
 app = typer.Typer()
 
@@ -28,10 +27,8 @@ def pr(
 
     Example: agentos pr 12
     """
-    _, access = keys.parted(os.environ)
-    if access is None:
-        raise Refused("Set GITHUB_TOKEN to a token that may write contents and pull requests.")
     store = context.store()
+    _, access = keys.parted(os.environ)
     task = context.report(
         pulls.request(store, ref, store.person(), access, to=remote, allow_protected=allow_protected)
     )

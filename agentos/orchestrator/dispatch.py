@@ -86,11 +86,12 @@ def _resting(wakes: schedule.Wakes, now: datetime) -> set[str]:
 
 
 class _Unconfined(Exception):
-    """These agents would be given something to run, and nobody has tried the sandbox yet, nor looked who has
-    a task's branch checked out."""
+    """Of the woken agents these run commands, and some of them (`due`) have something to do; nobody has tried
+    the sandbox yet, nor looked who has a task's branch checked out."""
 
-    def __init__(self, names: Iterable[str], setting: str) -> None:
+    def __init__(self, names: Iterable[str], due: Iterable[str], setting: str) -> None:
         self.names = frozenset(names)
+        self.due = frozenset(due)
         self.setting = setting
 
 
@@ -156,7 +157,7 @@ def _refused(untried: _Unconfined) -> str:
     try:
         sandbox.find(untried.setting)
     except Refused as why:
-        names = ", ".join(sorted(untried.names))
+        names = ", ".join(sorted(untried.due))
         return f"Not woken: {names}. {why}"
     return ""
 
@@ -172,9 +173,10 @@ def _orchestrate(
             draft.put(task)
     taken = _taken(draft.refs, wakes, now) | _kept(draft.board, away or ())
     work = _plan(draft.board, wakes, waking, now, taken)
-    if away is None and any(rules.runs_commands(draft.board.agents[item.agent]) for item in work):
-        names = [name for name in waking if rules.runs_commands(draft.board.agents[name])]
-        raise _Unconfined(names, draft.board.config.sandbox)
+    names = {name for name in waking if rules.runs_commands(draft.board.agents[name])}
+    due = names.intersection(item.agent for item in work)
+    if away is None and due:
+        raise _Unconfined(names, due, draft.board.config.sandbox)
     return draft.board, work
 
 
