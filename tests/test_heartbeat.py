@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -384,12 +385,39 @@ def test_a_killed_run_is_saved_and_continued_once(team: Scratch, cli: Cli) -> No
     assert team.store.refs().claims == {} and not Ledger(team.store.local).is_open()
 
 
-def test_a_run_whose_process_dies_under_the_tick_is_settled_by_it(team: Scratch) -> None:
-    equip(team, "technical", command=["true"])
-    dies = Nursery((sys.executable, "-c", "import sys; sys.exit('out of memory')"))
-    (beat,) = tick(team, nursery=dies).beats
+def test_a_run_whose_process_dies_under_the_tick_is_settled_by_it(team: Scratch, cli: Cli) -> None:
+    """What it said last is kept, though it had not even claimed its task; a secret in it is not."""
+    equip(team, "technical", command=["true"], env=["MY_TOKEN"])
+    script = "import sys; print('before', 'sesame-sesame'); sys.exit('out of memory')"
+    dies = Nursery((sys.executable, "-uc", script))
+    (beat,) = tick(team, nursery=dies, variables={"MY_TOKEN": "sesame-sesame"}).beats
     assert (beat.outcome, beat.text) == ("lost", "its process died (out of memory)")
     assert team.store.refs().claims == {}
+    shown = cli("runs", "show", beat.run).out
+    assert "outcome    lost: its process died (out of memory)" in shown and f"task       {TASK}" in shown
+    assert "  died\n          before [redacted]\n          out of memory\n" in shown
+    silent = Nursery((sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"))
+    (beat,) = tick(team, nursery=silent).beats
+    assert (beat.text, beat.run) == ("its process died", "")
+
+
+def test_a_claimed_run_whose_process_dies_keeps_what_it_said(team: Scratch, cli: Cli) -> None:
+    equip(team, "technical", command=["true"])
+    name = claims.run_id("technical", team.clock())
+    claim = Claim(TASK, "technical", name, "2999-01-01T00:00:00Z", 1, socket.gethostname(), "no", "no")
+    file = team.root.parent / "claim"
+    file.write_bytes(claim.data)
+    script = f"""if True:
+        import subprocess, sys
+        said = subprocess.run(["git", "hash-object", "-w", {str(file)!r}], cwd={str(team.root)!r},
+                              capture_output=True, check=True).stdout.decode().strip()
+        subprocess.run(["git", "update-ref", {claim.ref!r}, said], cwd={str(team.root)!r}, check=True)
+        sys.exit("cannot import name")
+    """
+    (beat,) = tick(team, nursery=Nursery((sys.executable, "-c", script))).beats
+    assert (beat.outcome, beat.run) == ("failed", name) and team.store.refs().claims == {}
+    shown = cli("runs", "show", name).out
+    assert "outcome    failed (lost): Its process is gone." in shown and "output=cannot import name" in shown
 
 
 def test_an_answer_is_heard_though_something_outlives_its_process() -> None:
@@ -583,12 +611,59 @@ def test_runs_are_listed_shown_and_followed(team: Scratch, cli: Cli) -> None:
     shown = cli("runs", "show", beat.run[:20])
     assert shown.code == 0 and "  command  " in shown.out and "made it" in shown.out
     assert "\noutcome    settled: " in shown.out and "\nsandbox " in shown.out
-    assert json.loads(cli("runs", "show", "--json").out)["log"][0]["kind"] == "command"
+    assert [line["kind"] for line in json.loads(cli("runs", "show", "--json").out)["log"]] == [
+        "output", "command",
+    ]  # fmt: skip
     followed = cli("runs", "tail")
     assert followed.out == cli("runs", "tail", "--no-follow", "-n", "5").out != ""
     assert f"{beat.run}: technical on {TASK}\n" in followed.err and "\nsettled: " in followed.err
-    assert json.loads(cli("runs", "tail", "--json").out)["code"] == 0
+    assert json.loads(cli("runs", "tail", "--json").out.splitlines()[-1])["code"] == 0
     assert cli("runs", "show", "nonesuch").code == 3
+
+
+def test_the_output_of_a_command_is_followed_while_it_runs(team: Scratch, cli: Cli) -> None:
+    script = "echo first; until test -f go; do sleep 0.02; done; echo sesame-$MY_TOKEN; rm go; printf end"
+    equip(team, "technical", command=["sh", "-c", script], env=["MY_TOKEN"])
+    running = threading.Thread(target=tick, args=(team,), kwargs={"variables": {"MY_TOKEN": "sesame"}})
+    running.start()
+    try:
+        logs = runlog.folder(team.store.local)
+        wait_for(lambda: any(runlog.lines(team.store.local, run)[0] for run in runlog.names_in(logs)))
+        early = cli("runs", "tail", "--no-follow")
+        assert "  output  first\n" in early.out and "command" not in early.out
+    finally:
+        (team.store.local / "workspaces" / TASK / "go").touch()
+        running.join()
+    said, _ = runlog.lines(team.store.local, cli("runs", "list").out.split("\t")[0])
+    assert [(line["kind"], line.get("said")) for line in said] == [
+        ("output", "first"), ("output", "[redacted]-[redacted]"), ("output", "end"), ("command", None),
+    ]  # fmt: skip
+    assert "output" not in said[-1]
+
+
+def test_output_comes_in_whole_lines_and_no_more_than_so_much(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "runs" / "one")
+    heard = runlog.Heard(log)
+    pem = b"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n"
+    for piece in (
+        b"caf",
+        b"\xc3",
+        b"\xa9\nhalf",
+        b" a line\nkey: ",
+        *(pem[i : i + 9] for i in range(0, 60, 9)),
+        b"end",
+    ):
+        heard.add(piece)
+    heard.end()
+    said = [line["said"] for line in runlog.lines(tmp_path, "one")[0]]
+    assert heard.is_whole and said == ["caf\u00e9", "half a line", "key: [redacted]", "end"]
+    for known in ((), ("two\nlines",)):
+        heard = runlog.Heard(RunLog(tmp_path / "runs" / f"n{len(known)}", known=known))
+        for _ in range(100):
+            heard.add(b"x" * 1023 + b"\n")
+        heard.end()
+        lines = runlog.lines(tmp_path, f"n{len(known)}")[0]
+        assert not heard.is_whole and len(lines) == (0 if known else 64)
 
 
 def test_a_line_of_a_log_can_not_drive_a_terminal_and_long_texts_stand_below(

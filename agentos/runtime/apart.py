@@ -12,10 +12,15 @@ from datetime import timedelta
 
 from agentos.model import times
 from agentos.model.rules import Assignment
+from agentos.runtime import runlog, secrets
 from agentos.runtime.beats import Beat
 from agentos.runtime.nursery import Nursery
-from agentos.runtime.runlog import cut
+from agentos.runtime.runlog import RunLog, cut
+from agentos.store import claims
 from agentos.store.repository import Store
+
+MOST_KEPT = 16_000
+"""Characters of a dead process's words that are kept: their beginning and their end."""
 
 GRACE = timedelta(minutes=3)
 """How long a run may take beyond its wall limit, to hand in what it has, before its process is killed."""
@@ -36,21 +41,38 @@ def beat(store: Store, work: Assignment, env: Mapping[str, str], nursery: Nurser
     }  # fmt: skip
     wall = (times.interval(limit) or timedelta(hours=1)) + GRACE
     with nursery.started(environ) as channel:
-        try:
-            said = _talk(channel, json.dumps(asked).encode(), wall.total_seconds())
-        except TimeoutError:
-            return Beat(work.agent, work.task, "lost", text="its process did not end in time and was killed")
-    last = said.decode(errors="replace").strip().rpartition("\n")[2]
+        data, is_late = _talk(channel, json.dumps(asked).encode(), wall.total_seconds())
+    said = data.decode(errors="replace").strip()
+    last = said.rpartition("\n")[2]
+    if is_late:
+        return _lost(store, work, env, "its process did not end in time and was killed", said)
     try:
         return Beat(**json.loads(last))
     except (ValueError, TypeError):
         text = f"its process died ({last})" if last else "its process died"
-        return Beat(work.agent, work.task, "lost", text=cut(text, 500))
+        return _lost(store, work, env, cut(secrets.redact(text, env.values()), 500), said)
 
 
-def _talk(channel: socket.socket, asked: bytes, seconds: float) -> bytes:
-    """What a process says after the line with its number. Raises TimeoutError, and it is killed then."""
-    until, said = time.monotonic() + seconds, b""
+def _lost(store: Store, work: Assignment, env: Mapping[str, str], text: str, said: str) -> Beat:
+    """A heartbeat whose process gave no answer; what it said instead is kept with the run.
+
+    One that died before it claimed its task gets a run's name for that.
+    """
+    held = (each.run for each in store.claims() if (each.task, each.agent) == (work.task, work.agent))
+    claimed, now = next(held, ""), store.clock()
+    run = claimed or (claims.run_id(work.agent, now) if said else "")
+    if said:
+        log = RunLog(runlog.folder(store.local) / run, store.clock, env.values())
+        log.write("died", output=cut(said, MOST_KEPT))
+        if not claimed:
+            log.say(agent=work.agent, task=work.task, start=times.stamp(now), end=times.stamp(now))
+            log.say(outcome="lost", text=text)
+    return Beat(work.agent, work.task, "lost", run, text=text)
+
+
+def _talk(channel: socket.socket, asked: bytes, seconds: float) -> tuple[bytes, bool]:
+    """What a process says after the line with its number, and whether it took too long and was killed."""
+    until, said, is_late = time.monotonic() + seconds, b"", False
     try:
         channel.settimeout(seconds)
         with suppress(BrokenPipeError, ConnectionResetError):
@@ -64,6 +86,6 @@ def _talk(channel: socket.socket, asked: bytes, seconds: float) -> bytes:
         pid = said.partition(b"\n")[0]
         with suppress(ProcessLookupError, ValueError):
             os.kill(int(pid), signal.SIGKILL)
-        raise
+        is_late = True
     number, _, rest = said.partition(b"\n")
-    return rest if number.isdigit() else said
+    return rest if number.isdigit() else said, is_late

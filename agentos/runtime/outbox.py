@@ -16,7 +16,9 @@ _STRICT = ConfigDict(extra="forbid", defer_build=True)
 Line = Annotated[str, Field(min_length=1, max_length=500)]
 Text = Annotated[str, Field(min_length=1, max_length=100_000)]
 Names = Annotated[tuple[Line, ...], Field(max_length=50)]
-Task = Annotated[str, Field(max_length=100, description="a task's name, such as TASK-012; empty for your own")]
+Task = Annotated[
+    str, Field(max_length=100, description="a task's name, such as TASK-012; empty for your own")
+]
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

@@ -1,6 +1,7 @@
 """Run logs: what one run did, in `<local>/runs/<run id>/`; kept for a while, never needed."""
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -84,6 +85,44 @@ class RunLog:
         if isinstance(value, list | tuple):
             return [self._redacted(inner, most) for inner in value]
         return value
+
+
+class Heard:
+    """What a command prints, written down in whole lines as it comes.
+
+    Of too much, and where a secret of several lines could come in two parts, `is_whole` is False at the end,
+    and the whole output is to be written down then.
+    """
+
+    def __init__(self, log: RunLog) -> None:
+        self.is_whole = not any("\n" in value for value in log.known)
+        self._log = log
+        self._size = 0
+        self._left = b""
+
+    def add(self, data: bytes) -> None:
+        """The next piece of output."""
+        self._size += len(data)
+        self.is_whole = self.is_whole and self._size <= MOST_TEXT
+        if not self.is_whole:
+            return
+        self._left += data
+        begun = _OPEN_KEY.search(self._left)
+        self._say(self._left.rfind(b"\n", 0, begun.start() if begun else None) + 1)
+
+    def end(self) -> None:
+        """There is no more: what is no whole line is written down too."""
+        if self.is_whole:
+            self._say(len(self._left))
+
+    def _say(self, size: int) -> None:
+        said, self._left = self._left[:size], self._left[size:]
+        if said:
+            self._log.write("output", said=said.decode(errors="replace").removesuffix("\n"))
+
+
+_OPEN_KEY = re.compile(rb"-----BEGIN(?!.*-----END[^\n]*\n)", re.DOTALL)
+"""A private key of which there is more to come: it is redacted as a whole."""
 
 
 def cut(text: str, most: int) -> str:

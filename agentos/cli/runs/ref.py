@@ -25,7 +25,7 @@ NONE = "No runs here yet; simulated ones keep no log."
 MOST, MOST_LINES = 200, 20
 """Characters of a value in one line, and lines of a longer text; --json has all of it."""
 
-_FIRST = ("command", "argv", "tool", "arguments")
+_FIRST = ("command", "argv", "tool", "arguments", "said")
 """What is said first and by itself: it needs no name."""
 
 

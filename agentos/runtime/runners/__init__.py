@@ -10,7 +10,7 @@ from agentos.model.records import Agent, Task
 from agentos.runtime.budget import Meter
 from agentos.runtime.outbox import Outbox
 from agentos.runtime.prompt import Prompt
-from agentos.runtime.runlog import RunLog
+from agentos.runtime.runlog import Heard, RunLog
 from agentos.runtime.runners import checks, command, llm, replay, simulated
 from agentos.runtime.sandbox import Cell, Ended
 
@@ -57,17 +57,24 @@ class Work:
         stdin: bytes = b"",
         limit: int = 65536,
         with_network: bool = False,
+        is_followed: bool = False,
     ) -> Ended:
         """Run a command in the workspace and the sandbox, with the variables that a person listed.
 
-        Its output goes to the run's log. Raises NotFound where there is no such program.
+        Its output goes to the run's log, as it comes where that `is_followed`. Raises NotFound where there is
+        no such program.
         """
         cell = self.cell(with_network=with_network)
         within = max(1.0, min(timeout, self.left()))
-        ended: Ended = self.sandbox.run(argv, cell, timeout=within, stdin=stdin, limit=limit)
-        self.log.write(
-            "command", argv=list(argv), code=ended.code, output=ended.output.decode(errors="replace")
+        heard = Heard(self.log) if is_followed else None
+        ended: Ended = self.sandbox.run(
+            argv, cell, timeout=within, stdin=stdin, limit=limit, on_output=heard.add if heard else None
         )
+        if heard:
+            heard.end()
+        is_told = heard is not None and heard.is_whole
+        output = {} if is_told else {"output": ended.output.decode(errors="replace")}
+        self.log.write("command", argv=list(argv), code=ended.code, **output)
         return ended
 
 

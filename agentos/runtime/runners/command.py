@@ -55,7 +55,9 @@ def run(work: "Work") -> Outbox:
     work.meter.check()
     line = _line(work, command)
     try:
-        ended = work.run_command(line.argv, stdin=line.stdin, limit=MOST_OUTPUT, with_network=True)
+        ended = work.run_command(
+            line.argv, stdin=line.stdin, limit=MOST_OUTPUT, with_network=True, is_followed=True
+        )
         said = _report(line, ended.output.decode(errors="replace"))
     finally:
         for file in (line.told, line.report):
