@@ -7,9 +7,11 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,12 @@ from conftest import Outcome, Scratch
 from agentos.actions import tasks
 from agentos.errors import NotFound
 from agentos.model.activity import Actor
+from agentos.model.words import Status
+from agentos.orchestrator import schedule
+from agentos.orchestrator.schedule import Wake
+from agentos.orchestrator.watching import Changes
+from agentos.runtime import borrowing, clones, runlog, workspace
+from agentos.runtime.runlog import RunLog
 from agentos.store import exchange, index, looks, strays, worktree
 from agentos.store.git import Git, GitFailed
 from agentos.store.looks import Look
@@ -47,9 +55,11 @@ class Moments:
                 wanted[2]()
                 return
 
-    @property
-    def is_over(self) -> bool:
-        return not self._wanted
+    def left(self) -> list[tuple[str, str]]:
+        """The moments that never came; none is waited for any more."""
+        missed = [(event, place) for event, place, _ in self._wanted]
+        self._wanted.clear()
+        return missed
 
 
 HEARD = Moments()
@@ -59,7 +69,7 @@ HEARD = Moments()
 @pytest.fixture
 def moments() -> Iterator[Moments]:
     yield HEARD
-    assert HEARD.is_over, "the moment never came"
+    assert HEARD.left() == [], "the moment never came"
 
 
 # Git -----------------------------------------------------------------------------------------------------
@@ -249,3 +259,88 @@ def test_two_people_look_at_once_and_both_looks_are_kept(tmp_path: Path) -> None
         list(pool.map(keep, range(64)))
     for number in range(64):
         assert looks.last(tmp_path, f"person-{number % 2}", f"TASK-{number}") == Look(str(number), "base")
+
+
+# Runs ----------------------------------------------------------------------------------------------------
+
+
+def test_ticks_that_overlap_remember_each_what_it_did(tmp_path: Path) -> None:
+    """In the threads of one `agentos run` they wrote the same partial file; in processes the last one won."""
+    then = datetime(2026, 2, 2, tzinfo=UTC)
+
+    def change(number: int) -> None:
+        for hops in range(10):
+            wakes = schedule.load(tmp_path)
+            schedule.change(tmp_path, wakes, {**wakes, f"agent-{number}": Wake(then, hops=hops)})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(8)))
+    assert schedule.load(tmp_path) == {f"agent-{number}": Wake(then, hops=9) for number in range(8)}
+
+
+def test_the_log_of_a_run_is_cleared_away_while_it_is_at_work(tmp_path: Path, moments: Moments) -> None:
+    log = RunLog(tmp_path / "run")
+    log.say(agent="technical")
+    shutil.rmtree(log.folder or tmp_path)
+    log.write("word", text="one")
+    moments.at("open", tmp_path / "run/log.jsonl", lambda: shutil.rmtree(tmp_path / "run"))
+    log.write("word", text="two")
+    log.say(outcome="settled")
+    log.write("word", text="three")
+    assert runlog.facts(tmp_path.parent, tmp_path.name) == {}
+    assert json.loads((tmp_path / "run/run.json").read_text())["agent"] == "technical"
+
+
+def test_boxes_of_the_dead_are_swept_and_nothing_else(scratch: Scratch, moments: Moments) -> None:
+    store, place = scratch.store, scratch.root / ".git/agentos/handing"
+    clones.sweep(store)
+    with clones.box(store) as box:
+        (place / "4194304-dead").mkdir()
+        (place / "what-a-person-left").mkdir()
+        clones.sweep(store)
+        assert {path.name for path in place.iterdir()} == {box.name, "what-a-person-left"}
+    moments.at("os.listdir", place, lambda: shutil.rmtree(place))
+    clones.sweep(store)
+
+
+def test_objects_are_packed_while_they_are_copied(scratch: Scratch, moments: Moments, tmp_path: Path) -> None:
+    """A loose object that goes is in a pack that was not listed before, so the copy is not whole yet."""
+    scratch.act(lambda d: tasks.add(d, "First"), TECHNICAL)
+    source, target = scratch.root / ".git/objects", tmp_path / "copy/objects"
+    blob = scratch.git("rev-parse", "HEAD:WORKING.md").strip()
+    moments.at("open", source / blob[:2] / blob[2:], lambda: scratch.git("gc", "-q"))
+    (target / "info").mkdir(parents=True)
+    borrowing.copy(source, target)
+    done = subprocess.run(
+        ["git", "fsck", "--strict", "--connectivity-only", scratch.git("rev-parse", "HEAD").strip()],
+        env=os.environ | {"GIT_DIR": str(scratch.root / ".git"), "GIT_OBJECT_DIRECTORY": str(target)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_workspace_that_is_used_again_since_is_not_swept(scratch: Scratch) -> None:
+    """The tick's board is minutes old when it tidies up."""
+    name = scratch.act(lambda d: tasks.add(d, "First"), TECHNICAL).value.id
+    scratch.act(lambda d: tasks.move(d, "1", Status.DONE))
+    old = scratch.store.board()
+    scratch.act(lambda d: tasks.move(d, "1", Status.INBOX))
+    place = scratch.root / ".git/agentos/workspaces" / name
+    place.mkdir(parents=True)
+    assert workspace.sweep(scratch.store, old) == [] and place.exists()
+    assert workspace.sweep(scratch.store, scratch.store.board()) == []
+
+
+def test_a_folder_of_the_board_that_is_made_anew_is_watched(tmp_path: Path) -> None:
+    """`git checkout` of another branch and back: changes were seen once a minute from then on."""
+    file = tmp_path / "board/tasks/a.md"
+    file.parent.mkdir(parents=True)
+    with Changes(tmp_path) as changes:
+        shutil.rmtree(tmp_path / "board")
+        assert changes.wait(30)
+        file.parent.mkdir(parents=True)
+        assert changes.wait(30)
+        while changes.wait(0.5):
+            pass
+        file.write_text("a")
+        assert changes.wait(30)

@@ -5,10 +5,14 @@ import hashlib
 import http.server
 import os
 import subprocess
+import tarfile
 import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Scratch
@@ -20,7 +24,7 @@ from agentos.model.activity import Actor
 from agentos.model.records import Agent, Task
 from agentos.model.words import Status
 from agentos.runtime import bubblewrap, handing, sandbox, workspace
-from agentos.runtime.sandbox import Cell, Sandbox
+from agentos.runtime.sandbox import Cell, Ended, Sandbox
 from agentos.runtime.workspace import Handed, Workspace
 
 real = pytest.mark.skipif(bool(bubblewrap.hindrance()), reason=f"no sandbox: {bubblewrap.hindrance()}")
@@ -525,6 +529,54 @@ def test_a_set_up_runs_once_and_serves_other_tasks_with_the_same_locks(bench: Be
     assert third.sh(third.prepare(), "cat made/where made/when") == when, (
         "an agent's set-up serves nobody else"
     )
+
+
+@real
+def test_two_tasks_are_set_up_at_once(bench: Bench) -> None:
+    """Both packed what they made under one name, in the same home: one failed, or kept what was half written."""
+    configure(
+        bench.scratch, "  setup: [sh -c 'mkdir made; head -c 3000000 /dev/zero > made/zeros; sleep 0.3']\n"
+    )
+    more = bench.scratch.act(lambda draft: tasks.add(draft, "Another")).value
+    both = [bench, Bench(bench.scratch, more, bench.agent, bench.sandbox)]
+    with ThreadPoolExecutor(2) as pool:
+        places = list(pool.map(Bench.prepare, both))
+    for each, ws in zip(both, places, strict=True):
+        assert each.sh(ws, "wc -c < made/zeros") == "3000000\n"
+    [kept] = (bench.scratch.store.local / "setups").glob("*.tar")
+    with tarfile.open(kept) as packed:
+        assert "made/zeros" in packed.getnames()
+    assert not list((bench.scratch.store.local / "homes/.setup").glob("*.tar"))
+
+
+class Late:
+    """A sandbox that unpacks a file only once somebody has removed it."""
+
+    def __init__(self, real: Sandbox, kept: Path) -> None:
+        self.name = real.name
+        self.is_over = False
+        self._real = real
+        self._kept = kept
+
+    def run(self, argv: Sequence[str], cell: Cell, **how: Any) -> Ended:
+        if "-xf" in argv:
+            self._kept.unlink()
+            self.is_over = True
+        return self._real.run(argv, cell, **how)
+
+
+@real
+def test_a_kept_set_up_goes_before_it_is_unpacked(bench: Bench) -> None:
+    configure(bench.scratch, "  setup: [mkdir -p made, touch made/it]\n")
+    bench.prepare()
+    setups = bench.scratch.store.local / "setups"
+    [kept] = setups.glob("*.tar")
+    (setups / "gone.tar").symlink_to("nowhere")
+    more = bench.scratch.act(lambda draft: tasks.add(draft, "Another")).value
+    late = Late(bench.sandbox, kept)
+    other = Bench(bench.scratch, more, bench.agent, late)
+    assert other.sh(other.prepare(), "ls made") == "it\n"
+    assert late.is_over and kept.exists()
 
 
 @real

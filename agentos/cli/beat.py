@@ -44,7 +44,7 @@ def answer(asked: bytes) -> bytes:
         store = Store.open(root, given["environ"], lambda: datetime.now(UTC))
         store = dataclasses.replace(store, quiet=given["quiet"])
         done = heartbeat.beat(store, work, given["env"], is_alone=True)
-    except AgentOSError as error:
+    except (AgentOSError, OSError) as error:
         done = Beat(work.agent, work.task, "failed", text=str(error))
     return json.dumps(dataclasses.asdict(done)).encode()
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from agentos.model import rules, times
 from agentos.model.board import Board
 from agentos.model.records import Agent, Task
 from agentos.model.words import Status
+from agentos.store.lock import board_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +179,19 @@ def load(folder: Path) -> dict[str, Wake]:
         return {}
 
 
+def change(folder: Path, before: Wakes, after: Wakes) -> None:
+    """Remember what has changed of these wakes. Ticks overlap: another may know more of other agents."""
+    if after == before:
+        return
+    with board_lock(folder / "wakes.lock"):
+        now = load(folder)
+        for name in before.keys() | after.keys():
+            if after.get(name) != before.get(name):
+                now.pop(name, None)
+                now |= {name: after[name]} if name in after else {}
+        save(folder, now)
+
+
 def save(folder: Path, wakes: Wakes) -> None:
     """Remember the wakes; a folder that can't be written costs extra wakes and nothing else."""
     data = {
@@ -192,6 +205,6 @@ def save(folder: Path, wakes: Wakes) -> None:
     }
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f"wakes.{os.getpid()}"
+        partial = folder / "wakes.new"
         partial.write_text(json.dumps(data))
         partial.replace(folder / "wakes.json")

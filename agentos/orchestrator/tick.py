@@ -69,8 +69,7 @@ def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Re
         board, work = result.value
         notes += [dispatch.PAUSED] if board.config.paused else []
         after = dispatch.held_up(dispatch.woken(wakes, board, work, now), given.kept, now)
-        if after != wakes:
-            schedule.save(store.local, after)
+        schedule.change(store.local, wakes, after)
     dispatched = sentence(events(result.changes))
     if dispatched:
         on_beat(dispatched)
@@ -205,8 +204,7 @@ def _rest(store: Store, before: Board, board: Board, beats: Sequence["Beat"]) ->
         if wake is not None and agent is not None:
             rests = {**wake.rests, **({beat.task: times.parse(beat.again)} if beat.again else {})}
             after[beat.agent] = replace(schedule.seen_to(wake, before, board, agent), rests=rests)
-    if after != wakes:
-        schedule.save(store.local, after)
+    schedule.change(store.local, wakes, after)
 
 
 def _sync(store: Store, options: Options) -> tuple[Remote | None, bool, list[str]]:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,7 +32,8 @@ class Changes:
     def __init__(self, root: Path | None) -> None:
         self.note = ""
         self._root = root
-        self._watched: set[str] = set()
+        self._watched: dict[str, Any] = {}
+        self._gone: set[str] = set()
         self._observer: Any = None
         self._happened = threading.Event()
 
@@ -73,6 +75,13 @@ class Changes:
             inner = Path(name).relative_to(self._root).parts
             if inner and inner[0] in ALONE:
                 self._happened.set()
+        self._forget(event)
+
+    def _forget(self, event: Any) -> None:
+        """A folder that is gone is no longer watched, though another of its name may come."""
+        place, is_gone = Path(event.src_path), event.event_type in ("deleted", "moved")
+        if is_gone and place.parent == self._root and place.name in self._watched:
+            self._gone.add(place.name)
 
     def _begin(self) -> None:
         from watchdog.observers import Observer
@@ -102,9 +111,13 @@ class Changes:
             raise
 
     def _watch_new(self) -> None:
-        """Watch the folders that are there and were not."""
+        """Watch the folders that are there and were not; one that was removed and made anew is another."""
         assert self._root is not None
         for name in PLACES:
+            if name in self._gone:
+                self._gone.discard(name)
+                self._observer.unschedule(self._watched.pop(name))
             if name not in self._watched and (self._root / name).is_dir():
-                self._observer.schedule(self, str(self._root / name), recursive=True)
-                self._watched.add(name)
+                with suppress(FileNotFoundError):  # gone again; the root's own watch tells when it is back
+                    watch = self._observer.schedule(self, str(self._root / name), recursive=True)
+                    self._watched[name] = watch

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agentos.errors import AgentOSError, Invalid
-from agentos.runtime import liveness
+from agentos.runtime import borrowing, liveness
 from agentos.runtime.sandbox import PATHS, Cell, Limits, Sandbox
 from agentos.store.git import Git
 from agentos.store.objects import Objects
@@ -61,21 +61,6 @@ class Start:
     """Where the branch stands in the person's repository; empty where there is none."""
 
 
-def object_folders(store: Store) -> tuple[Path, ...]:
-    """The folders that hold the person's objects: the repository's own and those it borrows from."""
-    found: dict[Path, None] = {}
-    waiting = [store.git.common_dir / "objects"]
-    while waiting:
-        folder = Path(os.path.realpath(waiting.pop()))
-        if folder in found or not folder.is_dir():
-            continue
-        found[folder] = None
-        listed = folder / "info" / "alternates"
-        lines = listed.read_text(errors="surrogateescape").splitlines() if listed.is_file() else []
-        waiting += [folder / line for line in lines if line and not line.startswith("#")]
-    return tuple(found)
-
-
 def make_git(
     folder: Path, store: Store, start: Start | None = None, *, config: str = "", copy: bool = False
 ) -> None:
@@ -88,14 +73,14 @@ def make_git(
     (folder / "config").write_text(head + config)
     (folder / "HEAD").write_text(f"ref: refs/heads/{start.branch if start else 'none'}\n")
     if copy:
-        for source in object_folders(store):
-            _copy(source, folder / "objects")
+        for source in borrowing.folders(store):
+            borrowing.copy(source, folder / "objects")
     else:
-        lines = "".join(f"{_quoted(place)}\n" for place in object_folders(store))
+        lines = "".join(f"{_quoted(place)}\n" for place in borrowing.folders(store))
         (folder / "objects/info/alternates").write_text(lines, errors="surrogateescape")
-    shallow = store.git.common_dir / "shallow"
-    if shallow.is_file():
-        (folder / "shallow").write_bytes(shallow.read_bytes())
+    shallow = borrowing.text(store.git.common_dir / "shallow")
+    if shallow:
+        (folder / "shallow").write_text(shallow, errors="surrogateescape")
     if start:
         refs = {f"refs/heads/{start.branch}": start.parent, f"refs/remotes/origin/{store.branch}": start.base}
         for ref, commit in refs.items():
@@ -118,17 +103,6 @@ def _quoted(place: Path) -> str:
     """A path as `objects/info/alternates` takes it: in quotes where it could be read as something else."""
     text = str(place)
     return json.dumps(text, ensure_ascii=False) if re.match(r'["#]', text) else text
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copies, not links, of all objects: what happens to them there happens there alone."""
-    for folder, folders, names in os.walk(source):
-        folders[:] = [name for name in folders if name != "info"]
-        place = target / Path(folder).relative_to(source)
-        place.mkdir(exist_ok=True)
-        for name in names:
-            if not name.startswith("tmp_") and not (place / name).exists():
-                (place / name).write_bytes(Path(folder, name).read_bytes())
 
 
 def excludes(patterns: Iterable[str]) -> bytes:
@@ -184,7 +158,7 @@ class Inside:
 
 def inside(sandbox: Sandbox, store: Store, path: Path, home: Path, more: Mapping[str, str] = {}) -> Inside:
     """Git for the files at `path`, with `home` as the only other place it can write to."""
-    reads = object_folders(store) if sandbox.name != "off" else ()
+    reads = borrowing.folders(store) if sandbox.name != "off" else ()
     return Inside(sandbox, Cell(path, home, reads, PLAIN | dict(more), limits=Limits(file=8 << 30)))
 
 
@@ -204,7 +178,7 @@ class Clone:
     @property
     def reads(self) -> tuple[Path, ...]:
         """The objects that the clone borrows; without a sandbox it has copies."""
-        return object_folders(self.store) if self.sandbox.name != "off" else ()
+        return borrowing.folders(self.store) if self.sandbox.name != "off" else ()
 
     def check_out(self, made: Iterable[str], is_fresh: bool) -> bool:
         """The start's files, under a new `.git`; what git doesn't follow stays unless it shall be fresh.
@@ -230,11 +204,13 @@ class Clone:
         who = f"[user]\n\tname = {self.email.partition('@')[0]}\n\temail = {self.email}\n"
         make_git(git, self.store, self.start, config=self.origin + who, copy=self.sandbox.name == "off")
         write_excludes(git, made)
-        if self.index is not None and self.index.is_file() and not (is_new or is_fresh):
-            shutil.copy2(self.index, git / "index")
+        if self.index is not None and not (is_new or is_fresh):
+            with suppress(FileNotFoundError):
+                shutil.copy2(self.index, git / "index")
         with self.git() as inside:
             inside.run("read-tree", "--reset", "-u", self.start.tree)
             if self.index is not None:
+                self.index.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 shutil.copy2(git / "index", self.index)
             if not is_new:
                 inside.run("clean", "-ffdqx" if is_fresh else "-ffdq", timeout=PATIENCE)
@@ -275,21 +251,24 @@ def _boxes(store: Store) -> Path:
 
 def sweep(store: Store) -> None:
     """Remove the boxes of processes that were killed."""
-    for folder in _boxes(store).glob("*-*"):
-        if not liveness.started(int(folder.name.partition("-")[0])):
-            wipe(folder)
+    with suppress(FileNotFoundError):
+        for name in os.listdir(_boxes(store)):
+            pid = name.partition("-")[0]
+            if pid.isdecimal() and not liveness.started(int(pid)):
+                wipe(_boxes(store) / name)
 
 
 def wipe(path: Path) -> None:
     """Remove a folder, whatever is in it: no name, mode, link or depth stops it, and no link is followed."""
     if path.is_symlink() or path.is_file():
-        path.unlink()
+        path.unlink(missing_ok=True)
         return
     with suppress(OSError):
         path.rmdir()
     remove = ["rm", "-rf", "--", str(path)]
     for line in (remove, ["chmod", "-R", "u+rwx", "--", str(path)], remove):
         if path.exists():
-            subprocess.run(line, check=False, capture_output=True, env={"PATH": PATHS}, timeout=TIME)
+            with suppress(subprocess.TimeoutExpired):
+                subprocess.run(line, check=False, capture_output=True, env={"PATH": PATHS}, timeout=TIME)
     if path.exists():
         raise Invalid(f"{path} can't be removed; remove it by hand and try again.")

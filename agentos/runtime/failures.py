@@ -16,6 +16,12 @@ class Failed(AgentOSError):
         """Seconds to wait before the next try, where the other side said so."""
 
 
+def said_of(error: OSError) -> str:
+    """What the system said, and of which file."""
+    what = error.strerror or str(error)
+    return f"{what}: {error.filename}" if error.filename else what
+
+
 class RateLimited(Failed):
     """The provider wants us to wait."""
 

@@ -12,6 +12,7 @@ from agentos.model.rules import SIMULATED, Assignment
 from agentos.runtime import lease, liveness
 from agentos.runtime import settle as settling
 from agentos.runtime.beats import Beat
+from agentos.runtime.failures import said_of
 from agentos.runtime.job import is_still_due, open_job
 from agentos.runtime.runners import RUNNERS, Work
 from agentos.store import branches, claims, remote, sync
@@ -55,9 +56,10 @@ def beat(
         from agentos.runtime.run import Try
 
         return Try(open_job(store, work, claim, board, env or {})).go()
-    except AgentOSError as error:
+    except (AgentOSError, OSError) as error:
         claims.drop(store, claim, there)
-        return Beat(work.agent, work.task, "failed", claim.run, text=str(error))
+        said = said_of(error) if isinstance(error, OSError) else str(error)
+        return Beat(work.agent, work.task, "failed", claim.run, text=said)
 
 
 def _claim(store: Store, work: Assignment, is_alone: bool) -> Claim:

@@ -13,6 +13,9 @@ GROUPS = Path("/sys/fs/cgroup")
 PREFIX = "agentos-"
 DESCRIPTORS = 4096
 
+PATIENCE = 60.0
+"""Seconds in which `du` is to have counted the files of a sandbox."""
+
 
 def confine(pid: int, limits: Limits) -> None:
     """Lower the process's own limits, which everything it starts inherits.
@@ -58,7 +61,8 @@ def _make(pid: int, limits: Limits) -> Path | None:
                 (place / "memory.max").write_text(str(limits.memory))
             (place / "cgroup.procs").write_text(str(pid))
         except OSError:
-            place.rmdir()
+            with suppress(OSError):
+                place.rmdir()
             continue
         return place
     return None
@@ -121,8 +125,11 @@ class Watch:
                 return f"{place} is gone"
             lost = (before.f_bavail - now.f_bavail) * before.f_frsize
             if lost > most.disk // 8 or before.f_ffree - now.f_ffree > most.files // 8:
+                try:
+                    size, files = _size(self._places)
+                except subprocess.TimeoutExpired:
+                    return f"its files could not be counted within {PATIENCE:.0f} s"
                 self._free[place] = now
-                size, files = _size(self._places)
                 if size > most.disk:
                     return f"its files came to more than {most.disk >> 20} MiB"
                 if files > most.files:
@@ -140,5 +147,5 @@ def _size(places: tuple[Path, ...]) -> tuple[int, int]:
 
 def _sum(option: str, places: tuple[Path, ...]) -> int:
     line = ["du", "-sx", option, "--", *map(str, places)]
-    done = subprocess.run(line, capture_output=True, check=False, timeout=60, env={"PATH": PATHS})
+    done = subprocess.run(line, capture_output=True, check=False, timeout=PATIENCE, env={"PATH": PATHS})
     return sum(int(row.split(b"\t")[0]) for row in done.stdout.splitlines())

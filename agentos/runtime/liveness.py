@@ -20,7 +20,7 @@ def started(pid: int) -> str:
         fields = (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return ""
-    return "" if fields[0] == "Z" else fields[19]
+    return "" if len(fields) < 20 or fields[0] == "Z" else fields[19]
 
 
 @cache
@@ -36,7 +36,18 @@ def is_dead(claim: Claim, host: str) -> bool:
     """Whether the run that holds a claim is certainly over: only where this machine can tell."""
     if claim.host != host or not claim.started or not claim.boot or not boot():
         return False
-    return claim.boot != boot() or started(claim.pid) != claim.started
+    return claim.boot != boot() or (started(claim.pid) != claim.started and not _is_hidden(claim.pid))
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether another user's process is there, of which `/proc` tells us nothing (its option `hidepid`)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return not (PROC / str(pid)).exists()
+    except OSError:
+        return False
+    return False
 
 
 def stop(claim: Claim, host: str) -> bool:

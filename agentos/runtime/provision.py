@@ -6,8 +6,8 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,22 +96,33 @@ def set_up(clone: Clone, task: str, plan: Plan) -> None:
     """
     if not plan.commands:
         return
-    setups = clone.store.local / "setups"
     with _home(clone, plan) as home:
-        kept = (_tar(clone.store, plan),) if plan.is_shared and _tar(clone.store, plan).is_file() else ()
         env = {name: value for name, value in PLAIN.items() if name != "PATH"}
-        cell = Cell(clone.path, home, (*clone.reads, *kept), env, plan.network)
-        if kept:
-            _run(clone, cell, ["tar", "-xf", str(kept[0]), "-C", "."])
-        else:
-            _run_all(clone, cell, plan, setups / f"{task}.log")
+        cell = Cell(clone.path, home, clone.reads, env, plan.network)
+        if not (plan.is_shared and _is_unpacked(clone, cell, _tar(clone.store, plan))):
+            _run_all(clone, cell, plan, clone.store.local / "setups" / f"{task}.log")
             if plan.is_shared:
-                _keep(clone, cell, plan)
+                _keep(clone, cell, plan, task)
     with clone.git() as inside:
         listed = inside.run(*OTHERS, "--exclude-standard", limit=MOST_NAMES)
     patterns = [_pattern(name) for name in listed.split(b"\0") if name and b"\n" not in name]
     clone.restore(patterns)
-    _note(clone.store, task).write_text(json.dumps({"key": plan.key, "made": patterns}))
+    note = _note(clone.store, task)
+    note.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    note.write_text(json.dumps({"key": plan.key, "made": patterns}))
+
+
+def _is_unpacked(clone: Clone, cell: Cell, tar: Path) -> bool:
+    """Unpack what another task's run of the set-up came to; False where there is none, or none any more."""
+    if not tar.is_file():
+        return False
+    try:
+        _run(clone, replace(cell, reads=(*cell.reads, tar)), ["tar", "-xf", str(tar), "-C", "."])
+    except AgentOSError:
+        if tar.is_file():
+            raise
+        return False
+    return True
 
 
 @contextmanager
@@ -128,6 +139,7 @@ def _home(clone: Clone, plan: Plan) -> Iterator[Path]:
 
 
 def _run_all(clone: Clone, cell: Cell, plan: Plan, log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("wb") as file:
 
         def note(data: bytes) -> None:
@@ -153,18 +165,31 @@ def _said(ended: Ended) -> str:
     return ended.stopped or f"it left with {ended.code}{': ' + lines[-1][:200] if lines else ''}"
 
 
-def _keep(clone: Clone, cell: Cell, plan: Plan) -> None:
-    """Pack what was made, for the next task with the same files; the oldest of those kept goes."""
+def _keep(clone: Clone, cell: Cell, plan: Plan, task: str) -> None:
+    """Pack what was made, for the next task with the same files; the oldest of those kept goes.
+
+    Two tasks may come here at once, in the same home: each packs under its own name.
+    """
     with clone.git() as inside:
         names = inside.run(*OTHERS, limit=MOST_NAMES)
-    made = cell.home / f"{plan.key}.tar"
+    made = cell.home / f"{plan.key}-{task}.tar"
     _run(clone, cell, ["tar", "-cf", str(made), "--null", "-T", "-"], names)
     if made.is_symlink() or not made.is_file():
         raise AgentOSError(f"{made} is no file; the set-up has put something else there.")
     made.replace(_tar(clone.store, plan))
-    tars = sorted((clone.store.local / "setups").glob("*.tar"), key=lambda file: file.stat().st_mtime)
-    for old in tars[:-KEPT]:
+    for old in _tars(clone.store)[:-KEPT]:
         old.unlink(missing_ok=True)
+
+
+def _tars(store: Store) -> list[Path]:
+    """The set-ups that are kept, the oldest first; others may remove some meanwhile."""
+    found = []
+    with suppress(FileNotFoundError), os.scandir(store.local / "setups") as listed:
+        for entry in listed:
+            with suppress(FileNotFoundError):
+                if entry.name.endswith(".tar"):
+                    found.append((entry.stat().st_mtime, Path(entry.path)))
+    return [file for _, file in sorted(found)]
 
 
 def _tar(store: Store, plan: Plan) -> Path:

@@ -61,7 +61,7 @@ def _salvaged(job: Job) -> str | None:
         return workspace.salvage(
             job.store, _workspace(place), job.claim.run, job.board.config.workspace.allow
         )
-    except (AgentOSError, TypeError) as error:
+    except (AgentOSError, OSError, LookupError, TypeError) as error:
         job.log.write("salvage", error=str(error))
         return None
 

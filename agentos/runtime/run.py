@@ -6,7 +6,7 @@ from agentos.errors import AgentOSError, NotFound, Refused
 from agentos.model import times
 from agentos.runtime import attempts, closing, marks, prompt, runlog, sandbox, workspace
 from agentos.runtime.beats import Beat
-from agentos.runtime.failures import Cancelled, MissingTool
+from agentos.runtime.failures import Cancelled, Failed, MissingTool, said_of
 from agentos.runtime.job import Job, is_still_wanted
 from agentos.runtime.lease import Lease
 from agentos.runtime.outbox import Outbox
@@ -55,6 +55,8 @@ class Try:
             return closing.fail(job, Cancelled(str(gone)), self._salvage(), self._unconfined)
         except AgentOSError as error:
             return closing.fail(job, error, self._salvage(), self._unconfined)
+        except OSError as error:  # such as a workspace that somebody has removed below the run
+            return closing.fail(job, Failed(said_of(error)), self._salvage(), self._unconfined)
 
     @property
     def _unconfined(self) -> bool:
@@ -125,6 +127,6 @@ class Try:
             return workspace.salvage(
                 self.job.store, self.workspace, self.job.claim.run, self.job.board.config.workspace.allow
             )
-        except AgentOSError as error:
+        except (AgentOSError, OSError) as error:
             self.job.log.write("salvage", error=str(error))
             return None

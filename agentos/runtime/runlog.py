@@ -1,6 +1,7 @@
 """Run logs: what one run did, in `<local>/runs/<run id>/`; kept for a while, never needed."""
 
 import json
+import os
 import re
 import shutil
 import threading
@@ -25,7 +26,8 @@ MOST_LOG, MOST_REPLIES, MOST_TEXT = 8 << 20, 32 << 20, 64 << 10
 class RunLog:
     """Where a run writes down what happens; secrets are redacted, and what is too much is cut and said so.
 
-    Without a folder it keeps nothing. Threads may share it.
+    Without a folder it keeps nothing, nor where it can't be written: a run is not to fail for its log, whose
+    folder people may remove at any time. Threads may share it.
     """
 
     def __init__(
@@ -53,10 +55,10 @@ class RunLog:
         """Facts about the whole run, in `run.json`: agent, task, runner, model, start, end, outcome."""
         if self.folder is None:
             return
-        with self._lock:
+        with self._lock, suppress(OSError):
             self._facts |= self._redacted(facts, MOST_TEXT)
             self.folder.mkdir(parents=True, exist_ok=True)
-            partial = self.folder / "run.json.partial"
+            partial = self.folder / f"run.json.{os.getpid()}"
             partial.write_text(json.dumps(self._facts, indent=1, ensure_ascii=False, default=str))
             partial.replace(self.folder / "run.json")
 
@@ -65,8 +67,8 @@ class RunLog:
             return
         line = json.dumps(self._redacted(data, most_text), default=str) + "\n"
         file = self.folder / name
-        with self._lock:
-            size = self._sizes.get(name, file.stat().st_size if file.exists() else 0)
+        with self._lock, suppress(OSError):
+            size = self._sizes[name] if name in self._sizes else _size(file)
             if size > most:
                 return
             self._sizes[name] = size + len(line)
@@ -123,6 +125,13 @@ class Heard:
 
 _OPEN_KEY = re.compile(rb"-----BEGIN(?!.*-----END[^\n]*\n)", re.DOTALL)
 """A private key of which there is more to come: it is redacted as a whole."""
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def cut(text: str, most: int) -> str:

@@ -225,9 +225,11 @@ def _salvaged(store: Store, task: str) -> list[tuple[str, str]]:
 def _expire(store: Store) -> None:
     """Let go of what was saved longer ago than it is kept."""
     out = store.git.text("for-each-ref", "--format=%(refname) %(objectname) %(creatordate:unix)", SALVAGE)
-    for ref, commit, saved in (line.split() for line in out.splitlines()):
-        if store.clock() - datetime.fromtimestamp(int(saved), UTC) > KEPT:
-            refs.move(store.git, [Move(ref, commit, None)], "kept for 30 days")
+    saved = (line.split() for line in out.splitlines())
+    old = [
+        (ref, oid) for ref, oid, at in saved if store.clock() - datetime.fromtimestamp(int(at), UTC) > KEPT
+    ]
+    refs.move_each(store.git, [Move(ref, oid, None) for ref, oid in old], "kept for 30 days")
 
 
 def sweep(store: Store, board: Board) -> list[str]:
@@ -237,14 +239,20 @@ def sweep(store: Store, board: Board) -> list[str]:
     """
     clones.sweep(store)
     orphans.sweep()
-    place, held = store.local / "workspaces", store.refs().claims
+    place = store.local / "workspaces"
     names = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
-    open_ones = {name for name in names if name in board.tasks and board.tasks[name].is_open}
-    over = [name for name in names if name not in open_ones and name not in held]
+    if all(_is_open(board, name) for name in names):
+        return []
+    board, held = store.board(), store.refs().claims  # as they are after the names: a run claims first
+    over = [name for name in names if not _is_open(board, name) and name not in held]
     for name in over:
         clones.wipe(place / name)
         provision.forget(store, name)
     return over
+
+
+def _is_open(board: Board, name: str) -> bool:
+    return name in board.tasks and board.tasks[name].is_open
 
 
 def diff(store: Store, base: str, commit: str) -> bytes:
