@@ -21,6 +21,7 @@ SMALL = {
     "sync": "3",
     "budget": "2",
     "runs": "2",
+    "vanish": "2",
 }
 
 

@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -19,7 +21,7 @@ import pytest
 from conftest import Outcome, Scratch
 
 from agentos.actions import tasks
-from agentos.errors import NotFound
+from agentos.errors import Conflict, NotFound
 from agentos.model.activity import Actor
 from agentos.model.words import Status
 from agentos.orchestrator import schedule
@@ -90,6 +92,21 @@ def test_the_last_linked_worktree_is_removed_while_its_folder_is_read(
         folder.mkdir()
 
 
+def test_a_linked_worktree_is_half_made(scratch: Scratch) -> None:
+    """While `git worktree add` is at work, git itself fails over what it finds; it is done in a moment."""
+    half = scratch.root / ".git/worktrees/half/commondir"
+    half.parent.mkdir(parents=True)
+    (half.parent / "gitdir").write_text("/nowhere/.git\n")
+    (half.parent / "HEAD").write_text("0" * 40)
+    half.touch()
+    with pytest.raises(AssertionError, match=r"failed to read .*commondir"):
+        scratch.git("for-each-ref", "--format=%(worktreepath)")
+    later = threading.Timer(0.2, lambda: half.write_text("../..\n"))
+    later.start()
+    assert scratch.store.refs().worktree == scratch.root
+    later.join()
+
+
 def test_marks_are_cleared_away_while_refs_move(scratch: Scratch, moments: Moments) -> None:
     git, marks = scratch.store.git, scratch.root / ".git/agentos/moving"
     with strays.moving(git):
@@ -112,6 +129,26 @@ def test_gc_removes_a_folder_of_objects_while_one_is_written_there(
     moments.at("open", folder, lambda: shutil.rmtree(folder))
     objects.flush()
     assert scratch.git("cat-file", "-p", oid) == "something new"
+
+
+def test_a_gc_that_spares_nothing_is_waited_for(scratch: Scratch) -> None:
+    """It takes what no ref names yet, as all is for a moment that is just written."""
+    (scratch.root / ".git/gc.pid").touch()
+    with subprocess.Popen(
+        ["git", "-c", "import sys; sys.stdin.read()", "gc", "--prune=now"],
+        executable=sys.executable, cwd=scratch.root, stdin=subprocess.PIPE,
+    ) as tidying:  # fmt: skip
+        with pytest.raises(
+            Conflict, match=rf"git .* \(process {tidying.pid}\) removes all that no branch has"
+        ):
+            strays.wait_for_pruning(scratch.store.git, patience=0.05)
+        with ThreadPoolExecutor(1) as pool:
+            written = pool.submit(scratch.act, lambda d: tasks.add(d, "First"), TECHNICAL)
+            time.sleep(0.2)
+            assert not written.done()
+            tidying.communicate(b"")
+            assert written.result(60).commit
+    scratch.act(lambda d: tasks.add(d, "Second"), TECHNICAL)
 
 
 def test_an_object_that_is_used_again_is_no_longer_old(scratch: Scratch) -> None:

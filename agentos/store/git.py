@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,12 @@ TIMEOUT = 120.0
 
 NETWORK_TIMEOUT = 60.0
 """Seconds that a command may take that talks to a remote."""
+
+PATIENCE, PAUSE = 2.0, 0.01
+"""Seconds for which a command is tried again that met a worktree half made, and between two tries."""
+
+_HALF_MADE = rb"(?m)^fatal: failed to read .*/worktrees/[^/]+/commondir: "
+"""What git says, before it does anything, while a `git worktree add` is at work (seen with 2.39)."""
 
 ZERO = "0" * 40
 
@@ -102,8 +109,24 @@ class Git:
         pass_fds: tuple[int, ...] = (),
     ) -> bytes:
         """What the command prints. Raises GitFailed on a code not in `ok`, AgentOSError on a time-out."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            done = self._once(args, stdin, extra, pass_fds)
+            if done.returncode in ok:
+                return done.stdout
+            if not re.search(_HALF_MADE, done.stderr) or time.monotonic() > until:
+                raise GitFailed(args, done.returncode, done.stderr.decode(errors="replace"))
+            time.sleep(PAUSE)
+
+    def _once(
+        self,
+        args: tuple[str, ...],
+        stdin: bytes | None,
+        extra: Mapping[str, str] | None,
+        pass_fds: tuple[int, ...],
+    ) -> "subprocess.CompletedProcess[bytes]":
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 ["git", *_PINNED, *args],
                 input=stdin,
                 stdin=subprocess.DEVNULL if stdin is None else None,
@@ -118,9 +141,6 @@ class Git:
             raise TookTooLong(f"git {args[0]} took longer than {TIMEOUT:.0f} s and was stopped.") from None
         except (FileNotFoundError, NotADirectoryError) as error:
             raise NotFound(_missing(error)) from None
-        if done.returncode not in ok:
-            raise GitFailed(args, done.returncode, done.stderr.decode(errors="replace"))
-        return done.stdout
 
     def text(self, *args: str, ok: tuple[int, ...] = (0,)) -> str:
         """What the command prints, decoded and without the last line end."""

@@ -43,6 +43,9 @@ def held(git: Git, folder: Path) -> Iterator[None]:
                 token.unlink(missing_ok=True)
                 raise IndexBusy(strays.explain(git, lock)) from None
             time.sleep(0.005)
+        except FileNotFoundError:  # cleared away just now, with all that is ours there
+            if time.monotonic() > until:
+                raise
     try:
         yield
     finally:

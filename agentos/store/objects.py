@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from agentos.errors import Invalid
+from agentos.store import strays
 from agentos.store.git import Git
 
 if TYPE_CHECKING:
@@ -225,8 +226,10 @@ class Objects:
         """Everything written so far, on disk: file and folder are synced before this returns.
 
         A `git gc` at the same moment removes folders that are empty, and files of ours that have no name yet:
-        then it is done once more.
+        then it is done once more. Raises Conflict where one that spares nothing is at work for too long.
         """
+        if self._pending:
+            strays.wait_for_pruning(self._git)
         folders: set[Path] = set()
         for count in range(TRIES):
             try:

@@ -5,17 +5,23 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from agentos.errors import Conflict
 from agentos.store.git import Git, GitFailed
 
 PROCESSES = Path("/proc")
 
 _READERS = frozenset({"cat-file", "log", "show", "blame", "grep", "fsmonitor--daemon"})
 """What git may be doing for long without ever taking a lock."""
+
+_SPARES_NOTHING = frozenset({"--prune=now", "--prune=all"})
+
+PATIENCE, PAUSE = 60.0, 0.02
+"""Seconds for which a `gc` that spares nothing is waited for, and between two looks."""
 
 
 class Process(NamedTuple):
@@ -36,8 +42,23 @@ def at_work(git: Git) -> Process | None:
     """
     if not PROCESSES.is_dir():
         return Process(0, "git")
-    tops = [git.common_dir, git.common_dir.parent, *_worktrees(git)]
-    return next(_living([os.path.realpath(top) for top in tops]), None)
+    return next(_living(git, lambda words: not _READERS & set(words)), None)
+
+
+def wait_for_pruning(git: Git, patience: float = PATIENCE) -> None:
+    """Wait while a `git gc --prune=now` is at work here. Raises Conflict where that takes too long.
+
+    It removes what no ref names yet, however new (git-gc, NOTES): 30 seconds of it beside eight writers left
+    a branch without its commit. A `gc` without that spares what is younger than two weeks.
+    """
+    until = time.monotonic() + patience
+    while (git.common_dir / "gc.pid").exists():
+        process = next(_living(git, lambda words: bool(_SPARES_NOTHING & set(words))), None)
+        if process is None:
+            return
+        if time.monotonic() > until:
+            raise Conflict(f"{process} removes all that no branch has yet; try again when it is done.")
+        time.sleep(PAUSE)
 
 
 def _worktrees(git: Git) -> list[Path]:
@@ -67,13 +88,15 @@ def _text(file: Path) -> str:
         return ""
 
 
-def _living(tops: list[str]) -> Iterator[Process]:
+def _living(git: Git, is_meant: Callable[[list[str]], bool]) -> Iterator[Process]:
+    """The git processes at work in this repository that are meant, by the words of their command."""
+    tops = [os.path.realpath(top) for top in (git.common_dir, git.common_dir.parent, *_worktrees(git))]
     for folder in PROCESSES.iterdir():
         if not folder.name.isdecimal():
             continue
         try:
             words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            if not os.path.basename(words[0]).startswith("git") or _READERS & set(words):
+            if not os.path.basename(words[0]).startswith("git") or not is_meant(words):
                 continue
             cwd = os.readlink(folder / "cwd")
         except (FileNotFoundError, ProcessLookupError):

@@ -19,6 +19,7 @@ RUNS = {
     "sync": ["60"],
     "budget": ["10"],
     "runs": ["200"],
+    "vanish": ["60"],
 }
 """Each script beside this one, and its full size."""
 
