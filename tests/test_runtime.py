@@ -1,6 +1,7 @@
 """What a run may do and what follows from it: the outbox settled, tries, claims, proposals."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,8 +18,8 @@ from agentos.actions import agents, messages, tasks
 from agentos.errors import AgentOSError, Refused, Usage
 from agentos.model import rules
 from agentos.model.activity import Actor
-from agentos.model.words import Status
-from agentos.runtime import attempts, liveness, outbox, settle
+from agentos.model.words import Resolution, Status
+from agentos.runtime import attempts, budget, job, liveness, outbox, settle
 from agentos.runtime import outbox as o
 from agentos.runtime.failures import ChecksFailed
 from agentos.runtime.lease import Lease
@@ -346,6 +347,46 @@ def test_history_tells_what_runs_cost(working: Scratch) -> None:
     assert (by_hand.agent, by_hand.run) == ("", "")
     assert runs.since(store, NOW - timedelta(hours=1)) == [newest]
     assert runs.since(store, NOW + timedelta(hours=1)) == []
+
+
+@pytest.mark.parametrize("how", ["by hand", "git mv", "edited too", "archived"])
+def test_a_renamed_task_keeps_its_runs(working: Scratch, how: str) -> None:
+    """Its budget and its tries are those of the task, whatever it is called; history alone knows."""
+    trailers = [("Run", "r1"), ("Run-Task", "TASK-002-the-work"), ("Runner", "llm"), ("Cost-USD", "0.25"),
+                ("Failure", "failed"), ("Retry-At", "2026-02-02T10:31:00Z")]  # fmt: skip
+    from agentos.store.transaction import transact
+
+    transact(working.store, lambda d: messages.add(d, "2", "It failed."), TECHNICAL, trailers=trailers)
+    old, names = "TASK-002-the-work", ["TASK-002-the-job", "TASK-002-a-job"]
+    for new in names[: 1 if how == "archived" else 2]:
+        if how == "archived":
+            working.act(lambda d: tasks.move(d, "2", "done", Resolution.CANCELLED))
+            working.act(lambda d: tasks.archive(d, ["2"]))
+            new = old
+        elif how == "git mv":
+            working.git("mv", f"board/tasks/{old}.md", f"board/tasks/{new}.md")
+            working.git("commit", "-qm", "Renamed")
+            working.act(lambda d: tasks.edit(d, "4", {"priority": 2}))
+        else:
+            file = working.root / f"board/tasks/{old}.md"
+            text = file.read_text() + ("\nMore.\n" if how == "edited too" else "")
+            file.unlink()
+            working.write(f"board/tasks/{new}.md", text)
+            working.act(lambda d: None)
+        old = new
+    shutil.rmtree(working.store.local)
+    task = working.store.board().task("2")
+    assert task.id == old and len(working.store.board().messages_of(old)) == 1
+    found = runs.of_task(working.store, task, None)
+    assert [(run.task, run.usd) for run in found if run.run] == [(old, 0.25)]
+    assert attempts.tries("failed", found) == (1 if how in ("by hand", "git mv") else 0)
+    assert (attempts.resting(found, NOW) is not None) == (attempts.tries("failed", found) == 1)
+    cap = budget.Cap("usd_per_task", 0.2, task=old)
+    settled = job.settled(
+        working.store, [cap, budget.Cap("usd_per_day", 9, day="2026-02-02")], tuple(found), NOW
+    )
+    assert cap.spent(settled) == 0.25
+    assert runs.of_task(working.store, task) == found
 
 
 # Claims -------------------------------------------------------------------------------------------------

@@ -74,10 +74,11 @@ def open_job(store: Store, work: Assignment, claim: Claim, board: Board, env: Ma
 
 def settled(store: Store, caps: list[budget.Cap], history: tuple[Run, ...], now: datetime) -> list[Entry]:
     """What history has of the runs that these caps count, as entries of a ledger; the day's only if asked."""
-    known = {run.run: run for run in history if run.run}
+    known: dict[str, Run] = {}
     if any(cap.day for cap in caps):
         midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         known |= {run.run: run for run in runs.since(store, midnight)}
+    known |= {run.run: run for run in history if run.run}  # which names a renamed task as it is called now
     return [
         Entry(run.run, run.agent, run.task, times.stamp(run.time), run.usd, run.tokens, is_settled=True)
         for run in known.values()

@@ -227,6 +227,16 @@ def paired(touched: Iterable[Touched]) -> Iterator[tuple[Blob | None, Blob | Non
     yield from ((blob, None) for blob in gone)
 
 
+MOST_NAMES = 20
+"""Names of one record that are followed back."""
+
+
+def earlier(git: Git, prefix: str, commit: str, parents: Sequence[str], path: str) -> Blob | None:
+    """What the file that came at a path in this commit was before it: elsewhere, under another name."""
+    changed = touched(git, prefix, commit, parents, path.partition("/")[0])
+    return next((old for old, new in paired(changed) if new and new.path == path), None)
+
+
 def _by_name(blob: Blob) -> str:
     return blob.path.rpartition("/")[2]
 

@@ -19,9 +19,6 @@ from agentos.store.history import FIELDS
 from agentos.store.objects import ZERO_MODE, Objects
 from agentos.store.repository import Store
 
-MOST_NAMES = 20
-"""Names of one record that are followed back."""
-
 
 class Line(NamedTuple):
     """One edit of one file, with the commit it came with."""
@@ -111,19 +108,17 @@ def _parsed(tokens: Iterator[str], prefix: str) -> Iterator[Version]:
 
 def _chains(store: Store, start: str, path: str, limit: int) -> Iterator[list[Version]]:
     """The versions of a record under each of its names, the last name first."""
-    for _ in range(MOST_NAMES):
+    for _ in range(history.MOST_NAMES):
         chain = versions(store.git, store.prefix, start, path, limit)
         yield chain
         limit -= len(chain)
         if not chain or limit <= 0 or chain[-1].old != (None,):
             return
         first = chain[-1]
-        folder = path.partition("/")[0]
-        touched = history.touched(store.git, store.prefix, first.activity.commit, first.parents, folder)
-        pair = next((pair for pair in history.paired(touched) if pair[1] and pair[1].path == path), None)
-        if pair is None or pair[0] is None:
+        before = history.earlier(store.git, store.prefix, first.activity.commit, first.parents, path)
+        if before is None:
             return
-        start, path = first.parents[0], pair[0].path
+        start, path = first.parents[0], before.path
 
 
 def _in_order(store: Store, start: str, lists: Sequence[Sequence[Version]]) -> list[Version]:
