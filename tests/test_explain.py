@@ -39,6 +39,25 @@ def test_a_task_says_what_moves_it_how_it_ranks_and_who_could_do_it(scratch: Scr
     assert cli("task", "explain", "9").code == 3
 
 
+def test_a_task_whose_agents_are_full_says_who_holds_what(scratch: Scratch, cli: Cli) -> None:
+    scratch.act(fill)
+    scratch.act(lambda draft: tasks.add(draft, "Fourth", assignees=["technical"]))
+    said = cli("task", "explain", "1").out.splitlines()
+    assert said[0] == "next       waits for room: technical holds TASK-004-fourth (assigned)"
+    cli("task", "block", "4", "No", "key.")
+    said = cli("task", "explain", "1").out.splitlines()
+    assert said[0] == (
+        "next       waits for room: technical holds TASK-004-fourth, "
+        "which has to be unblocked or given to somebody else (No key.)"
+    )
+    cli("task", "edit", "1", "--set", "needs=")
+    assert cli("task", "explain", "1").out.startswith(
+        "next       waits for room: qa holds TASK-003-third (assigned); tech"
+    )
+    cli("task", "assign", "4", "ada-lovelace")
+    assert cli("task", "explain", "1").out.startswith("next       the orchestrator, on the next tick\n")
+
+
 def test_a_runner_that_there_is_not_is_refused(scratch: Scratch, cli: Cli) -> None:
     done = cli("agent", "add", "bob", "--runner", "nope")
     assert done.code == 2 and "There is no runner 'nope'; there are rules, checks" in done.err

@@ -99,7 +99,30 @@ def next_step(board: Board, task: Task, rests: datetime | None = None) -> str:
     if missing or not team:
         lacks = " and ".join("/".join(need) for need in missing) or "any work"
         return f"an agent able to do {lacks}: add one, or assign a person"
-    return "the orchestrator, on the next tick"
+    if _choose(board, task, team, _load(board)):
+        return "the orchestrator, on the next tick"
+    return f"waits for room: {_held(board, task, team)}"
+
+
+def _held(board: Board, task: Task, team: Sequence[Agent]) -> str:
+    """What keeps each agent from a task that only it and these could do."""
+    needs = wanted(task)
+    able = [a for a in team if not needs or any(meets(a, need) for need in needs)]
+    said = []
+    for agent in able[:3]:
+        own = board.work.get(agent.name, ())
+        held = [each for each in own if each.status is Status.ASSIGNED]
+        held += [each for each in own if each.status is Status.IN_PROGRESS and not is_waiting(board, each)]
+        first = sorted(held, key=lambda each: not each.blocked)[:1]
+        said += [f"{agent.name} holds {_held_up(each)}" for each in first]
+    return "; ".join(said) + ("; …" if len(able) > 3 else "")
+
+
+def _held_up(task: Task) -> str:
+    """A task in somebody's hands, and what takes it out of them where it does not go on by itself."""
+    if not task.blocked:
+        return f"{task.id} ({task.status})"
+    return f"{task.id}, which has to be unblocked or given to somebody else ({task.blocked})"
 
 
 def _next_of(board: Board, task: Task, when: str) -> str:
@@ -222,10 +245,7 @@ def orchestrate(board: Board, now: datetime, waking: Iterable[str] = ()) -> list
 
 def assign(board: Board, now: datetime) -> list[Task]:
     """Ready tasks without an assignee, given to whoever meets their needs and has room."""
-    team = workers(board)
-    load = dict(board.load)
-    for task in _begun(board):
-        load[task.assignees[0]] -= is_waiting(board, task)
+    team, load = workers(board), _load(board)
     free = [
         task
         for task in board.open_tasks
@@ -238,6 +258,14 @@ def assign(board: Board, now: datetime) -> list[Task]:
             load[chosen[0]] = load.get(chosen[0], 0) + 1
             given.append(task.replace(status=Status.ASSIGNED, assignees=tuple(chosen)))
     return given
+
+
+def _load(board: Board) -> dict[str, int]:
+    """How many tasks each agent holds that take it up."""
+    load = dict(board.load)
+    for task in _begun(board):
+        load[task.assignees[0]] -= is_waiting(board, task)
+    return load
 
 
 def _choose(board: Board, task: Task, team: Sequence[Agent], load: Mapping[str, int]) -> list[str]:
