@@ -54,7 +54,7 @@ def picture(board: Board, limit: int, width: int) -> Any:
     columns = working.by_status(board)
     if not any(columns.values()):
         return Text("No tasks yet: agentos task add TITLE, or agentos import ROADMAP.md")
-    cells = {status: _column(board, columns[status], limit) for status in Status}
+    cells = {status: _column(board, status, len(columns[status]), limit) for status in Status}
     heads = {
         status: Text.assemble(
             (status.name.replace("_", " "), f"bold {COLOURS[status]}"), (f"  {len(columns[status])}", "dim")
@@ -70,7 +70,7 @@ def picture(board: Board, limit: int, width: int) -> Any:
     return table
 
 
-def _column(board: Board, names: list[str], limit: int) -> Any:
+def _column(board: Board, status: Status, count: int, limit: int) -> Any:
     """A column's tasks: number and title, who has it, and what is to be known of it."""
     from rich.table import Table
     from rich.text import Text
@@ -78,7 +78,7 @@ def _column(board: Board, names: list[str], limit: int) -> Any:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column(ratio=1)
-    for task in working.in_order(board, names, context.now(), limit):
+    for task in working.in_order(board, status, context.now(), limit):
         text = Text(context.clean(task.title), style="" if task.is_open else "dim")
         if task.assignees and task.is_open:
             text.append(f" @{task.assignees[0]}", style="blue")
@@ -87,6 +87,6 @@ def _column(board: Board, names: list[str], limit: int) -> Any:
         if rules.SIMULATED in task.labels:
             text.append(" (simulated)", style="dim italic")
         grid.add_row(Text(task.short.removeprefix("TASK-"), style="bold"), text)
-    if len(names) > limit:
-        grid.add_row("", Text(f"… and {len(names) - limit} more", style="dim"))
+    if count > limit:
+        grid.add_row("", Text(f"… and {count - limit} more", style="dim"))
     return grid

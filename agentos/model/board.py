@@ -1,8 +1,8 @@
 """The board: every record at one moment, an immutable value that answers questions."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, ValuesView
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from dataclasses import field as value
 from functools import cached_property
@@ -11,10 +11,14 @@ from typing import Any, Generic, TypeVar
 from agentos.errors import Invalid
 from agentos.model import ids
 from agentos.model.briefs import Brief
+from agentos.model.ledger import Ledger, Seen
 from agentos.model.records import Agent, Config, Document, Message, Record, Task
 from agentos.model.words import Status, task_number
 
 R = TypeVar("R", bound=Record)
+
+MOST_TOUCHED = 100
+"""Rows that may have been set before a ledger is made anew instead of brought forward."""
 
 Row = tuple[str, str, bytes]
 """A record that was not made yet: its path, its blob, and its fields as JSON."""
@@ -106,6 +110,15 @@ class Table(Mapping[str, R], Generic[R]):
         table._base, table._touched = self._base, self._touched | {name}
         return table
 
+    @property
+    def touched(self) -> frozenset[str]:
+        """The names whose rows were set since the table was made."""
+        return self._touched
+
+    def rows_of(self, name: str) -> tuple[Row | None, Row | None]:
+        """A name's row when the table was made, and now."""
+        return self._base.get(name), self.rows.get(name)
+
     def differing(self, other: "Table[Any]") -> set[str]:
         """The names whose rows are not the same in both tables; no record is made.
 
@@ -120,14 +133,14 @@ class Table(Mapping[str, R], Generic[R]):
 
 
 class Groups(Mapping[str, tuple[R, ...]], Generic[R]):
-    """Records in groups, such as each parent's tasks; only those of the groups looked at are made."""
+    """Records in groups, such as each parent's tasks, sorted; only those of the groups looked at are made."""
 
-    def __init__(self, table: Table[R], names: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, table: Table[R], names: Mapping[str, Iterable[str]]) -> None:
         self.names = names
         self._table = table
 
     def __getitem__(self, key: str) -> tuple[R, ...]:
-        return tuple(self._table[name] for name in self.names[key])
+        return tuple(self._table[name] for name in sorted(self.names[key]))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -159,6 +172,8 @@ class Board:
     """The agents whose file has an edit that can't be read: here as they were committed, and not woken."""
     kept: Callable[[], Mapping[str, Brief]] = value(default=dict, repr=False, compare=False)
     """Gives the briefs that are known already, by blob."""
+    summed: Callable[[], Ledger | None] = value(default=lambda: None, repr=False, compare=False)
+    """Gives the ledger of the tasks as they were before any row was set, where it is known."""
 
     def task(self, ref: str) -> Task:
         """The task that `ref` means. Raises NotFound, Usage, or Invalid where its file can't be read."""
@@ -204,47 +219,47 @@ class Board:
         return {name: kept.get(row[1]) or Brief.of(self.tasks[name]) for name, row in self.tasks.rows.items()}
 
     @cached_property
+    def earlier_ledger(self) -> Ledger | None:
+        """The ledger that this one's is brought forward from; None where it is made of all tasks in brief."""
+        return self.summed() if len(self.tasks.touched) <= MOST_TOUCHED else None
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """All tasks under what is asked of all of them."""
+        base, table = self.earlier_ledger, self.tasks
+        if base is None:
+            return Ledger.of((name, table.path(name), brief) for name, brief in self.briefs.items())
+        if not table.touched:
+            return base
+        rows = ((name, *table.rows_of(name)) for name in table.touched)
+        return base.after(((name, _seen(was), _seen(now)) for name, was, now in rows), table.rows)
+
+    @cached_property
     def children(self) -> Groups[Task]:
         """Each parent's tasks."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for name, brief in self.briefs.items():
-            if brief.parent:
-                found[brief.parent].append(name)
-        return Groups(self.tasks, dict(found))
+        return Groups(self.tasks, self.ledger.asked("children"))
 
     @cached_property
     def dependents(self) -> Groups[Task]:
         """The open tasks that wait for each task."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for name, brief in self.briefs.items():
-            if brief.depends_on and brief.status != Status.DONE:
-                for other in brief.depends_on:
-                    found[other].append(name)
-        return Groups(self.tasks, dict(found))
+        return Groups(self.tasks, self.ledger.asked("dependents"))
 
     @cached_property
     def work(self) -> Groups[Task]:
-        """The open tasks that each agent or person is the first assignee of, by name."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for name, brief in self.briefs.items():
-            if brief.assignees and brief.status != Status.DONE:
-                found[brief.assignees[0]].append(name)
-        return Groups(self.tasks, {who: sorted(names) for who, names in found.items()})
+        """The open tasks that each agent or person is the first assignee of."""
+        return Groups(self.tasks, self.ledger.asked("work"))
 
     @cached_property
     def load(self) -> Mapping[str, int]:
         """How many tasks each agent holds: assigned or in progress, as their first assignee."""
         going = (Status.ASSIGNED, Status.IN_PROGRESS)
-        briefs = self.briefs
-        return {
-            who: sum(briefs[name].status in going for name in names) for who, names in self.work.names.items()
-        }
+        work = self.ledger.asked("work").items()
+        return {who: sum(status in going for status, _ in names.values()) for who, names in work}
 
     @cached_property
     def shared_numbers(self) -> frozenset[int | None]:
         """The numbers that more than one task has, so that the short form is not enough."""
-        counts = Counter(name[: name.find("-", 5)] for name in self.tasks.rows)
-        return frozenset(task_number(f"{head}-x") for head, count in counts.items() if count > 1)
+        return frozenset(task_number(f"{head}-x") for head in self.ledger.twins)
 
     @cached_property
     def successes(self) -> Mapping[str, Mapping[str, int]]:
@@ -296,6 +311,11 @@ class Board:
 
     def is_name_taken(self, name: str) -> bool:
         return name in self.agents or name in self.config.people
+
+
+def _seen(row: Row | None) -> Seen:
+    """A task as its row has it, in brief."""
+    return (row[0], Brief.of(Task.from_row(row[0], row[2]))) if row else None
 
 
 def _in_order(message: Message) -> tuple[str, bool, str]:

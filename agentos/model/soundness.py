@@ -6,7 +6,7 @@ from agentos.model import rules
 from agentos.model.board import Board, Problem
 from agentos.model.briefs import Brief
 from agentos.model.records import Task
-from agentos.model.words import Status, is_archived
+from agentos.model.words import Status
 
 Links = Callable[[str], Sequence[str]]
 
@@ -16,24 +16,7 @@ def problems(board: Board) -> Iterator[Problem]:
 
     The line is 0: the caller that has the text finds where the field stands (`Problem.field`).
     """
-    known = board.tasks.rows.keys() | board.held
-    members = board.agents.rows.keys() | board.config.people.keys()
-    path = board.tasks.path
-    for task, brief in board.briefs.items():
-        is_closed = brief.status == Status.DONE
-        if is_closed and is_archived(path(task)):
-            continue
-        for name in brief.depends_on:
-            if name not in known:
-                yield Problem(path(task), 0, f"depends on {name!r}, which is no task", False, "depends_on")
-        if brief.parent and brief.parent not in known:
-            yield Problem(
-                path(task), 0, f"has the parent {brief.parent!r}, which is no task", False, "parent"
-            )
-        for name in () if is_closed else brief.assignees:
-            if name not in members:
-                reason = f"is assigned to {name!r}, who is no agent and no person of the config"
-                yield Problem(path(task), 0, reason, False, "assignees")
+    yield from _references(board)
     for agent in board.agents.values():
         runner = agent.agentos.runner
         if runner is not None and runner not in rules.RUNNERS:
@@ -45,11 +28,30 @@ def problems(board: Board) -> Iterator[Problem]:
             yield Problem(board.tasks[loop[0]].path, 0, f"is in a cycle: {' → '.join(loop)}", False, field)
 
 
+def _references(board: Board) -> Iterator[Problem]:
+    """The tasks that name a task, an agent or a person that there is not; of closed ones not the archived."""
+    asked, path = board.ledger.asked, board.tasks.path
+    members = board.agents.rows.keys() | board.config.people.keys()
+    tasks = board.tasks.rows.keys() | board.held
+    for question, field, reason in (
+        ("dependents", "depends_on", "depends on {!r}, which is no task"),
+        ("leaning", "depends_on", "depends on {!r}, which is no task"),
+        ("children", "parent", "has the parent {!r}, which is no task"),
+        ("work", "assignees", "is assigned to {!r}, who is no agent and no person of the config"),
+        ("help", "assignees", "is assigned to {!r}, who is no agent and no person of the config"),
+    ):
+        known = members if field == "assignees" else tasks
+        for name in sorted(asked(question).keys() - known):
+            for task in sorted(asked(question)[name].keys() - asked("archived").get(Status.DONE, {}).keys()):
+                yield Problem(path(task), 0, reason.format(name), False, field)
+
+
 def cycle(board: Board, field: str, start: str | None = None) -> list[str] | None:
     """A cycle along `depends_on` or `parent`, its first name repeated at the end, or None."""
-    links = _links(board.tasks if start else board.briefs, field)
+    roots = sorted(board.ledger.asked("upwards").get(field, ())) if start is None else [start]
+    links = _links(board.briefs if roots and start is None else board.tasks, field)
     done: set[str] = set()
-    for root in [start] if start else _ascending(board, field):
+    for root in roots:
         if root in done:
             continue
         path = {root: iter(links(root))}
@@ -80,11 +82,3 @@ def _links(tasks: Mapping[str, Task] | Mapping[str, Brief], field: str) -> Links
         return (task.parent,) if task and task.parent else ()
 
     return depends_on if field == "depends_on" else parent
-
-
-def _ascending(board: Board, field: str) -> list[str]:
-    """The tasks that lead to one whose name is not before theirs, sorted: every cycle has one of them."""
-    briefs = board.briefs.items()
-    if field == "depends_on":
-        return sorted(name for name, brief in briefs if brief.depends_on and max(brief.depends_on) >= name)
-    return sorted(name for name, brief in briefs if brief.parent and brief.parent >= name)

@@ -1,16 +1,15 @@
 """WORKING.md: the board on one page, a pure function of the records and the last activities."""
 
-import heapq
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
 from agentos.model import ranking, rules, soundness, times
 from agentos.model.activity import Activity
 from agentos.model.board import Board, Problem
 from agentos.model.records import Agent, Task
-from agentos.model.words import Status, is_archived, task_number
+from agentos.model.words import Status
 
 PATH = "WORKING.md"
 TITLE = "# Mission Control - Working State"
@@ -30,10 +29,9 @@ def render(
     lines = [TITLE, f"Last Updated: {times.stamp(updated)}", "", "## Active Agents"]
     lines += [agent_line(board, board.agents[name]) for name in sorted(board.agents)]
     lines += ["", "## Current Tasks", ""]
-    columns = by_status(board)
     for status in Status:
         lines.append(f"### {status.name}")
-        tasks = list(column(board, columns[status], updated))
+        tasks = list(column(board, status, updated))
         lines += [*tasks, ""] if tasks or status is Status.DONE else []
     lines.append("## Recent Activity")
     lines += [activity_line(activity) for activity in activities[:MOST_ACTIVITIES]]
@@ -44,29 +42,24 @@ def render(
 
 
 def by_status(board: Board) -> dict[Status, list[str]]:
-    """The names of the tasks of each column; archived ones are on none."""
-    columns: dict[str, list[str]] = {status: [] for status in Status}
-    rows = board.tasks.rows
-    for name, brief in board.briefs.items():
-        if not is_archived(rows[name][0]):
-            columns[brief.status].append(name)
-    return {status: columns[status] for status in Status}
+    """The names of the tasks of each column, sorted; archived ones are on none."""
+    columns = {status: board.ledger.asked(status).values() for status in Status}
+    return {status: sorted(chain.from_iterable(groups)) for status, groups in columns.items()}
 
 
-def column(board: Board, names: Sequence[str], now: datetime) -> Iterator[str]:
+def column(board: Board, status: Status, now: datetime) -> Iterator[str]:
     """One column's lines, and how many more there are."""
-    for task in in_order(board, names, now, MOST_LINES):
+    for task in in_order(board, status, now, MOST_LINES):
         yield task_line(task, board, task.id if task.number in board.shared_numbers else task.short)
-    if len(names) > MOST_LINES:
-        yield f"… and {len(names) - MOST_LINES} more"
+    count = sum(map(len, board.ledger.asked(status).values()))
+    if count > MOST_LINES:
+        yield f"… and {count - MOST_LINES} more"
 
 
-def in_order(board: Board, names: Sequence[str], now: datetime, most: int) -> list[Task]:
+def in_order(board: Board, status: Status, now: datetime, most: int) -> list[Task]:
     """The first tasks of a column: the most important; the newest where all is done."""
-    if names and board.briefs[names[0]].status == Status.DONE:
-        first = heapq.nsmallest(most, names, key=lambda name: (-(task_number(name) or 0), name))
-    else:
-        first = ranking.foremost(board, names, now, most)
+    is_done = status is Status.DONE
+    first = ranking.newest(board, most) if is_done else ranking.foremost(board, status, now, most)
     return [board.tasks[name] for name in first]
 
 
@@ -99,19 +92,25 @@ def agent_line(board: Board, agent: Agent) -> str:
 def agent_state(board: Board, agent: Agent) -> tuple[str, str]:
     """ACTIVE while a task it works on is in progress, BLOCKED when all it holds is blocked, else IDLE."""
     if agent.agentos.runner == "rules":
-        counts = Counter(brief.status for brief in board.briefs.values())
-        is_running, how_many = counts[Status.IN_PROGRESS], counts.total() - counts[Status.DONE]
-        return ("ACTIVE" if is_running else "IDLE"), f"Coordinating {how_many} open tasks"
-    held = {name: board.briefs[name] for name in board.work.names.get(agent.name, ())}
-    going = (name for name, brief in held.items() if brief.status == Status.IN_PROGRESS)
-    running = next((board.tasks[name] for name in going if not held[name].is_blocked), None)
+        counts = {status: _how_many(board, status) for status in Status if status is not Status.DONE}
+        state = "ACTIVE" if counts[Status.IN_PROGRESS] else "IDLE"
+        return state, f"Coordinating {sum(counts.values())} open tasks"
+    held = dict(sorted(board.ledger.asked("work").get(agent.name, {}).items()))
+    going = (name for name, note in held.items() if note == (Status.IN_PROGRESS, False))
+    running = next((board.tasks[name] for name in going), None)
     if running:
         return "ACTIVE", f"{running.short} {running.title}"
-    if held and all(brief.is_blocked for brief in held.values()):
+    if held and all(is_blocked for _, is_blocked in held.values()):
         first = board.tasks[next(iter(held))]
         return "BLOCKED", f"{first.short}: {first.blocked}"
     why = rules.cannot_run(agent)
     return "IDLE", (why[:1].upper() + why[1:]) if why else agent.agentos.role or "Awaiting work"
+
+
+def _how_many(board: Board, status: Status) -> int:
+    """How many tasks have a status, archived ones included."""
+    asked = board.ledger.asked
+    return sum(map(len, asked(status).values())) + len(asked("archived").get(status, ()))
 
 
 def activity_line(activity: Activity) -> str:

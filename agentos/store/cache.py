@@ -2,7 +2,8 @@
 
 It is two files: `board` with everything, and `delta` with the little that has changed since, so that neither
 a transaction nor a reader writes ten thousand rows for one. A third, `briefs`, has of each task what is asked
-of all of them, so that nobody decodes ten thousand records for one; only who asks that reads it.
+of all of them, so that nobody decodes ten thousand records for one; a fourth, `ledger`, has them in the order
+in which they are asked for. Only who asks reads these two.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from typing import Any
 from agentos import __version__
 from agentos.model.board import Board
 from agentos.model.briefs import Brief
+from agentos.model.ledger import Ledger
 from agentos.store.rows import Remark
 
 Sig = tuple[int, int, int, int]
@@ -35,7 +37,7 @@ MOST_UNKNOWN = 100
 """Tasks of which no brief is kept before those of all are written anew."""
 
 _MAGIC = b"agentos cache\n"
-_VERSION = (5, __version__, sys.version_info[:2])
+_VERSION = (6, __version__, sys.version_info[:2])
 
 
 class Snapshot:
@@ -50,6 +52,7 @@ class Snapshot:
         self._folder = folder
         self._delta: dict[str, File | None] = {}
         self._is_saved = True
+        self._ledger: tuple[str, Ledger] | None = None
 
     def set(self, path: str, file: File | None) -> None:
         """One file as it is in the tree, or gone."""
@@ -72,13 +75,33 @@ class Snapshot:
         kept = _read(self._folder / "briefs") if self._folder else None
         return {blob: Brief(*fields) for blob, fields in kept[1].items()} if kept else {}
 
-    def keep_briefs(self, board: Board, folder: Path) -> None:
-        """Keep all tasks of a board in brief, where too many are not known."""
-        known, rows = self.briefs, board.tasks.rows
-        if sum(row[1] not in known for row in rows.values()) <= MOST_UNKNOWN:
-            return
+    def ledger(self, tree: str | None) -> Ledger | None:
+        """The ledger of the tasks of a tree, where it is the one that is kept."""
+        if self._ledger is None or self._ledger[0] != tree:
+            kept = _read(self._folder / "ledger") if self._folder and tree else None
+            self._ledger = (kept[1], Ledger(*kept[2:])) if kept else None
+        return self._ledger[1] if self._ledger and self._ledger[0] == tree else None
+
+    def keep(self, board: Board, folder: Path) -> None:
+        """Keep the ledger of the board that this has become, and the briefs where too many are not known."""
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
+            if board.earlier_ledger is None:
+                self._keep_briefs(board, folder)
+            if self._is_as_read(board):
+                _write(folder / "ledger", (_VERSION, self.tree, *board.ledger))
+
+    def _is_as_read(self, board: Board) -> bool:
+        """Whether a board to which rows were set has the tasks that will be read of these files.
+
+        A name that came may differ from another only in case; then neither will be.
+        """
+        came = [name for name in board.tasks.touched if board.tasks.rows_of(name)[0] is None]
+        return not came or len({path.lower() for path in self.files}) == len(self.files)
+
+    def _keep_briefs(self, board: Board, folder: Path) -> None:
+        known, rows = self.briefs, board.tasks.rows
+        if sum(row[1] not in known for row in rows.values()) > MOST_UNKNOWN:
             briefs = {rows[name][1]: tuple(brief) for name, brief in board.briefs.items()}
             _write(folder / "briefs", (_VERSION, briefs))
 

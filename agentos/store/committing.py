@@ -87,7 +87,8 @@ class Committer:
         done = publication.publish(self.store, self.objects, draft, message, line, self.has_index)
         self.notes.extend(done.notes)
         draft.update(found, done.tree)
-        found.keep_briefs(draft.board, self.store.local / "cache")
+        if not draft.joined:
+            found.keep(draft.board, self.store.local / "cache")
         feed.keep(self.store, done.commit, activities)
         return done.commit
 

@@ -20,7 +20,7 @@ from agentos.store.cache import File, Snapshot
 from agentos.store.joining import Joined
 from agentos.store.objects import EXECUTABLE, FILE, Entry, Objects, blob_id
 from agentos.store.refs import Claim, Move, Refs, claim_ref, parse_claim
-from agentos.store.snapshot import assemble, require_format, with_file
+from agentos.store.snapshot import assemble, board_of, require_format, with_file
 
 R = TypeVar("R", bound=Record)
 
@@ -43,7 +43,7 @@ class Draft:
         self._unread = frozenset(PurePosixPath(path).stem for path in waiting if kind_of(path) == "agent")
         self._found = found
         self._original: Mapping[str, File] = found.files
-        self.before = require_format(self._assemble(refs.head, found.files))
+        self.before = require_format(self._held(board_of(refs.head, found)))
         self.refs = refs
         self.by = by
         self.now = now
@@ -76,9 +76,12 @@ class Draft:
         """Every record file, as the draft has them."""
         return sorted(path for path, file in self._files.items() if file[1])
 
-    def _assemble(self, head: str | None, files: Mapping[str, File]) -> Board:
-        """The board of these files; tasks whose hand edit can't be read are held, such agents not woken."""
-        board = assemble(head, files, lambda: self._found.briefs)
+    def _assemble(self) -> Board:
+        """The board of the files as they are now."""
+        return self._held(assemble(self.refs.head, self._files, lambda: self._found.briefs))
+
+    def _held(self, board: Board) -> Board:
+        """The board, with the tasks held and the agents not woken whose hand edit can't be read."""
         if not (self._stuck or self._unread):
             return board
         return replace(board, held=board.held | self._stuck, unread=self._unread)
@@ -202,7 +205,7 @@ class Draft:
             self._files.pop(path, None)
         else:
             self._files[path] = file
-        self._board = with_file(self._board, path, file) or self._assemble(self.refs.head, self._files)
+        self._board = with_file(self._board, path, file) or self._assemble()
 
     def rename(self, old: str, new: str, data: bytes | None = None) -> None:
         """Move a file as it is, or with these bytes."""
@@ -226,7 +229,7 @@ class Draft:
             if full.startswith(prefix) and kind_of(path):
                 self._take(path, entry)
         self.joined = joined
-        self.arrived = self._board = require_format(self._assemble(self.refs.head, self._files))
+        self.arrived = self._board = require_format(self._assemble())
 
     def _take(self, path: str, entry: Entry | None) -> None:
         if entry is None or entry.mode not in (FILE, EXECUTABLE):

@@ -99,17 +99,12 @@ class Store:
                 commit = self.commit_of(at)
                 tree = self.git.text("rev-parse", "--verify", f"{commit}^{{tree}}")
                 found = snapshot.read(self.git, objects, tree, self.prefix, self.local / "cache")
-                return snapshot.assemble(commit, found.files, lambda: found.briefs)
+                return snapshot.board_of(commit, found)
             now = self.refs()
             found = snapshot.read(self.git, objects, now.tree, self.prefix, self.local / "cache")
-            files = found.files.copy()
-            for edit in self.hand_edits(now, found, objects):
-                if edit.row is None:
-                    files.pop(edit.path, None)
-                else:
-                    files[edit.path] = (f"hand:{edit.mtime}", *edit.row, None)
+            edits = self.hand_edits(now, found, objects)
             found.save(self.local / "cache")
-            return snapshot.assemble(now.head, files, lambda: found.briefs)
+            return snapshot.overlaid(now.head, found, edits) if edits else snapshot.board_of(now.head, found)
         finally:
             objects.close()
 

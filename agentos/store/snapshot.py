@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentos.errors import Invalid
 from agentos.model.board import Board, Problem, Row, Table, duplicates
 from agentos.model.briefs import Brief
+from agentos.model.ledger import Ledger
 from agentos.model.records import FORMAT, RECORDS, Config
 from agentos.model.words import kind_of, task_number
 from agentos.store import cache
@@ -21,6 +22,9 @@ from agentos.store.objects import LINK, Objects, blob_id
 from agentos.store.rows import SYMLINK
 from agentos.store.rows import Row as Parsed
 
+if TYPE_CHECKING:
+    from agentos.store.worktree import HandEdit
+
 is_claimable = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*").fullmatch
 """Whether a task's name can be part of a ref."""
 
@@ -28,6 +32,7 @@ QUIET = 0.02
 """Seconds a file must have been left alone before its stat says anything."""
 
 Briefs = Callable[[], Mapping[str, Brief]]
+Summed = Callable[[], Ledger | None]
 
 FOLDERS = ("board", "agents", "docs")
 
@@ -68,6 +73,23 @@ def update(
     for path, oid in missing.items():
         kind, fields, remarks = parsed(path, blobs[oid])
         snapshot.set(path, (oid, kind, fields, remarks, None))
+
+
+def board_of(commit: str | None, found: Snapshot) -> Board:
+    """The board of a snapshot as it is."""
+    tree = found.tree
+    return assemble(commit, found.files, lambda: found.briefs, lambda: found.ledger(tree))
+
+
+def overlaid(commit: str | None, found: Snapshot, edits: Iterable["HandEdit"]) -> Board:
+    """The board of a snapshot with hand edits over it."""
+    files = found.files.copy()
+    for edit in edits:
+        if edit.row is None:
+            files.pop(edit.path, None)
+        else:
+            files[edit.path] = (f"hand:{edit.mtime}", *edit.row, None)
+    return assemble(commit, files, lambda: found.briefs)
 
 
 def earlier(git: Git, objects: Objects, now: Snapshot, commit: str, prefix: str) -> dict[str, File] | None:
@@ -139,8 +161,10 @@ def _note(found: dict[str, Any], name: bytes, prefix: str, entry: tuple[bytes, s
         found[path] = entry
 
 
-def assemble(commit: str | None, files: Mapping[str, File], kept: Briefs = dict) -> Board:
-    """The board these files are; `kept` gives the briefs that are known, by blob."""
+def assemble(
+    commit: str | None, files: Mapping[str, File], kept: Briefs = dict, summed: Summed = lambda: None
+) -> Board:
+    """The board these files are; `kept` gives the briefs that are known, by blob, `summed` their ledger."""
     plain, others = _sorted_out(files)
     rows: dict[str, dict[str, Row]] = {kind: {} for kind in RECORDS} | {"task": plain}
     problems: list[Problem] = []
@@ -175,6 +199,7 @@ def assemble(commit: str | None, files: Mapping[str, File], kept: Briefs = dict)
         problems=tuple(sorted(problems)),
         held=frozenset(held),
         kept=kept,
+        summed=summed,
     )
 
 
@@ -223,12 +248,16 @@ def with_file(board: Board, path: str, file: File | None) -> Board | None:
     field = _TABLES.get(kind or "")
     if field is None or (file is not None and file[2] is None):
         return None
-    name = _name(kind or "", path)
+    name, table = _name(kind or "", path), getattr(board, field)
+    was = table.rows.get(name)
+    if was is not None and was[0] != path:
+        return None
+    if was is None and kind == "task" and (name in board.held or not is_claimable(name)):
+        return None
     row = (path, file[0], file[2]) if file else None
     remarks = file[3] if file else ()
     problems = [p for p in board.problems if p.path != path] + [Problem(path, *r) for r in remarks]
-    table = getattr(board, field).with_row(name, row)
-    changed: dict[str, Any] = {field: table, "problems": tuple(sorted(problems))}
+    changed: dict[str, Any] = {field: table.with_row(name, row), "problems": tuple(sorted(problems))}
     if kind == "task":
         changed["held"] = board.held - {name}
     return replace(board, **changed)
