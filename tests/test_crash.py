@@ -73,6 +73,17 @@ def test_locks_that_our_killed_git_left_are_removed(scratch: Scratch) -> None:
     scratch.git("commit", "-q", "--allow-empty", "-m", "mine")
 
 
+def test_a_gc_that_takes_the_commit_while_the_branch_moves(scratch: Scratch) -> None:
+    """`git gc --prune=now` looked at the refs before, and removes what it found nobody to name."""
+    gone = (
+        "for oid in $($REAL rev-parse main main^{tree}); do rm .git/objects/${oid%${oid#??}}/${oid#??}; done"
+    )
+    done = with_git(scratch, f'$REAL "$@"; code=$?; {gone}; exit $code')
+    assert done.returncode == 0, done.stderr
+    assert scratch.git("fsck", "--strict") == ""
+    assert [task.title for task in scratch.store.board().tasks.values()] == ["First"]
+
+
 def test_older_locks_are_somebody_elses_and_so_are_all_while_a_git_is_at_work(scratch: Scratch) -> None:
     lock = scratch.root / ".git/packed-refs.lock"
     lock.touch()

@@ -48,6 +48,7 @@ def take(store: Store, claim: Claim, there: Remote | None = None) -> bool:
         moves.append(Move(HELD + claim.task, before, oid))
     if not _create(store, moves, f"claim by {claim.agent}"):
         return False
+    objects.confirm()
     if there is None:
         return True
     try:
@@ -137,6 +138,7 @@ def renew(store: Store, claim: Claim, expires: datetime, there: Remote | None = 
         refs.move(store.git, [Move(claim.ref, old, new)], f"claim kept by {claim.agent}")
     except refs.Moved:
         raise Gone(f"The claim on {claim.task} is gone; run {claim.run} ends.") from None
+    objects.confirm()
     if there is not None:
         with contextlib.suppress(Away, refs.Moved):
             hold_there(store, there, claim.task, new)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from agentos.errors import Invalid
+from agentos.errors import Conflict, Invalid
 from agentos.store import strays
 from agentos.store.git import Git
 
@@ -94,12 +94,14 @@ class Objects:
         self._git = git
         self._reader: subprocess.Popen[bytes] | None = None
         self._pending: dict[str, tuple[bytes, bytes]] = {}
+        self._written: dict[str, tuple[bytes, bytes]] = {}
         self._algorithm: str | None = None
         self._trees: dict[str, Tree] = {}
 
     def forget(self) -> None:
-        """Drop what was written and not flushed."""
+        """Drop what was written and is not named by a ref."""
         self._pending.clear()
+        self._written.clear()
 
     def close(self) -> None:
         if self._reader is not None:
@@ -238,7 +240,19 @@ class Objects:
             except FileNotFoundError:
                 if count + 1 == TRIES:
                     raise
+        self._written |= self._pending
         self._pending.clear()
+
+    def confirm(self) -> None:
+        """A ref names what was flushed: whatever a `git gc --prune=now` took in between is written again.
+
+        One that began before the ref moved is waited for; a later one sees the ref.
+        """
+        self._pending |= self._written
+        with contextlib.suppress(Conflict):
+            self.flush()
+        self._pending.clear()
+        self._written.clear()
 
     def _flush(self, folders: set[Path]) -> None:
         """Write what is not there, and sync these folders and those that it was written to."""

@@ -69,6 +69,7 @@ def _put(
         if top is None:
             notes: list[str] = []
             refs.move(store.git, moves, why)
+            objects.confirm()
         else:
             notes = _bring_along(store, objects, top, paths, moves, why, has_index)
         journal.clear(book)
@@ -90,6 +91,7 @@ def _bring_along(
     with nullcontext() if has_index else index.held(git, store.local):
         is_indexed = index.prepare(git, paths, recovery.merged_stage(paths, objects))
         refs.move(store.git, moves, why)
+        objects.confirm()
         notes = recovery.bring_files(store, top, paths, objects)
         if is_indexed:
             index.install(git)

@@ -168,8 +168,16 @@ def branch(scratch: Scratch, chance: random.Random, number: int) -> None:
 
 
 def pack(scratch: Scratch, chance: random.Random, number: int) -> None:
-    """Git tidies up, as people tell it to; `--prune=now` is not for a repository in use (git-gc, NOTES)."""
-    line = chance.choice((["gc", "-q"], ["repack", "-adq"], ["pack-refs", "--all"], ["prune-packed", "-q"]))
+    """Git tidies up, as people tell it to, and as its manual tells them not to (git-gc, NOTES on `--prune`)."""
+    line = chance.choice(
+        (
+            ["gc", "-q"],
+            ["gc", "-q", "--prune=now"],
+            ["repack", "-adq"],
+            ["pack-refs", "--all"],
+            ["prune-packed", "-q"],
+        )
+    )
     scratch.git(*line, check=False)
 
 
