@@ -329,6 +329,9 @@ class WorkspaceSettings(Part):
     network: tuple[str, ...] = Field(("*",), description="hosts the set-up may reach; `*` is any public one")
     mounts: tuple[str, ...] = Field((), description="folders that agents see read-only")
     allow: tuple[str, ...] = Field((), description="protected paths that agents may change all the same")
+    records: Literal["near", "all"] = Field(
+        "near", description="which tasks' records are there: the task's own and its kin's, or `all`"
+    )
     submodules: bool = Field(False, description="fetch submodules over https when setting up")
     lfs: bool = Field(False, description="fetch the files of git LFS when setting up")
 

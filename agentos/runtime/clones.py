@@ -13,7 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agentos.errors import AgentOSError, Invalid
-from agentos.runtime import borrowing, liveness
+from agentos.runtime import borrowing, liveness, near
+from agentos.runtime.near import ALL
 from agentos.runtime.sandbox import PATHS, Cell, Limits, Sandbox
 from agentos.store.git import Git
 from agentos.store.objects import Objects
@@ -41,6 +42,9 @@ PLAIN = {
 }
 """The environment of every git command that looks at an agent's files."""
 
+SPARSE = "[core]\n\tsparseCheckout = true\n\tsparseCheckoutCone = false\n"
+"""What has git respect that some of what it follows is not there (git-sparse-checkout)."""
+
 _PINNED = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false",
     "-c", "gc.auto=0", "-c", "submodule.recurse=false",
@@ -59,6 +63,8 @@ class Start:
     """A tree or commit; another than the parent's where salvaged work goes on."""
     tip: str = ""
     """Where the branch stands in the person's repository; empty where there is none."""
+    near: tuple[str, ...] = ALL
+    """The tasks whose records are checked out."""
 
 
 def make_git(
@@ -114,6 +120,15 @@ def write_excludes(folder: Path, patterns: Iterable[str]) -> None:
     """The excludes of a git folder that nobody else has written to."""
     (folder / "info").mkdir(exist_ok=True)
     (folder / "info" / "exclude").write_bytes(excludes(patterns))
+
+
+def write_sparse(folder: Path, store: Store, names: Sequence[str]) -> None:
+    """Let a git folder check out, of the records of tasks, those of these alone."""
+    if names != ALL:
+        with (folder / "config").open("a") as config:
+            config.write(SPARSE)
+        lines = near.patterns(store.prefix, names)
+        (folder / "info" / "sparse-checkout").write_text(lines, errors="surrogateescape")
 
 
 def bare(folder: Path, store: Store) -> Git:
@@ -197,6 +212,8 @@ class Clone:
     def _check_out(self, made: Iterable[str], is_fresh: bool) -> None:
         if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
             self.path.unlink()
+        if is_fresh:
+            wipe(self.path)
         is_new = not self.path.exists()
         self.path.mkdir(exist_ok=True, mode=0o700)
         git = self.path / ".git"
@@ -204,7 +221,8 @@ class Clone:
         who = f"[user]\n\tname = {self.email.partition('@')[0]}\n\temail = {self.email}\n"
         make_git(git, self.store, self.start, config=self.origin + who, copy=self.sandbox.name == "off")
         write_excludes(git, made)
-        if self.index is not None and not (is_new or is_fresh):
+        write_sparse(git, self.store, self.start.near)
+        if self.index is not None and not is_new:
             with suppress(FileNotFoundError):
                 shutil.copy2(self.index, git / "index")
         with self.git() as inside:
@@ -213,9 +231,9 @@ class Clone:
                 self.index.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 shutil.copy2(git / "index", self.index)
             if not is_new:
-                inside.run("clean", "-ffdqx" if is_fresh else "-ffdq", timeout=PATIENCE)
+                inside.run("clean", "-ffdq", timeout=PATIENCE)
             if self.start.tree != self.start.parent:
-                inside.run("read-tree", self.start.parent)
+                inside.run("read-tree", "--reset", self.start.parent)
 
     @contextmanager
     def git(self) -> Iterator[Inside]:
@@ -230,7 +248,7 @@ class Clone:
             self.sandbox.run(["tee", ".git/info/exclude"], cell, timeout=TIME, stdin=lines, limit=1)
             inside.run("read-tree", "--reset", "-u", self.start.tree)
             if self.start.tree != self.start.parent:
-                inside.run("read-tree", self.start.parent)
+                inside.run("read-tree", "--reset", self.start.parent)
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agentos.errors import AgentOSError, Refused
-from agentos.runtime import clones
+from agentos.runtime import clones, near
+from agentos.runtime.near import ALL
 from agentos.runtime.sandbox import Sandbox
 from agentos.store.repository import Store
 
@@ -37,7 +38,7 @@ spec > "$BOX/spec" 2> /dev/null
 git read-tree "$PARENT"
 [ ! -s "$BOX/modules" ] || git update-index -z --index-info < "$BOX/modules"
 settled
-git update-index -q --refresh > /dev/null || :
+git update-index -q --refresh -z --skip-worktree --stdin < "$BOX/far" > /dev/null || :
 settled
 add 2> /dev/null || {
   chmod -R u+rwX . 2> /dev/null || :
@@ -69,26 +70,44 @@ class Pack(NamedTuple):
     skipped: tuple[str, ...]
 
 
-def look(store: Store, sandbox: Sandbox, path: Path, parent: str, box: Path, made: Sequence[str]) -> Pack:
+def look(
+    store: Store,
+    sandbox: Sandbox,
+    path: Path,
+    parent: str,
+    box: Path,
+    made: Sequence[str],
+    names: Sequence[str] = ALL,
+) -> Pack:
     """The files of a workspace as a tree and a pack, made inside the sandbox.
 
     Git runs there with a folder and an index of ours in `box`: what the agent wrote into the clone's `.git`
-    is never read. Repositories inside the workspace and huge files are passed over. Raises Refused for too
-    much of it.
+    is never read. Repositories inside the workspace and huge files are passed over. Records of other tasks
+    than `names` are not missed. Raises Refused for too much of it.
     """
     git = box / "git"
-    clones.make_git(git, store)
+    clones.make_git(git, store, config=clones.SPARSE)
     clones.write_excludes(git, made)
     index = {"GIT_INDEX_FILE": str(box / "index")}
     listed = clones.bare(git, store).run("ls-tree", "-r", "-z", parent).split(b"\0")
     gone = [b"0" + line.removeprefix(MODULE) for line in listed if line.startswith(MODULE)]
     (box / "modules").write_bytes(terminated(gone))
+    (box / "far").write_bytes(terminated(_far(store, listed, names)))
     own = {"GIT_DIR": str(git), "GIT_WORK_TREE": str(path), "BOX": str(box), "PARENT": parent, **index}
     inside = clones.inside(sandbox, store, path, box, own | {"NAMED": _NAMED, "LARGEST": str(LARGEST)})
     tree = inside.script(_TAKE).rpartition("\n")[2]
     if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", tree):
         raise AgentOSError(f"git write-tree in {path} said {tree[:80]!r}.")
     return Pack(tree, _read_pack(box), (*_passed_over(box), *_refused(box)))
+
+
+def _far(store: Store, listed: Iterable[bytes], names: Sequence[str]) -> list[bytes]:
+    """Of the lines of a tree, the paths that are not checked out."""
+    if names == ALL:
+        return []
+    is_far = near.is_far(store.prefix, names)
+    paths = (line.partition(b"\t")[2] for line in listed)
+    return [path for path in paths if is_far(os.fsdecode(path))]
 
 
 def terminated(lines: Iterable[bytes]) -> bytes:

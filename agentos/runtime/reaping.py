@@ -15,6 +15,7 @@ from agentos.runtime.beats import Beat
 from agentos.runtime.failures import Lost, TimedOut
 from agentos.runtime.job import Job, open_job
 from agentos.runtime.ledger import Entry, Ledger
+from agentos.runtime.near import ALL
 from agentos.runtime.workspace import Workspace
 from agentos.store import claims, runs
 from agentos.store.refs import Claim
@@ -69,7 +70,8 @@ def _salvaged(job: Job) -> str | None:
 def _workspace(place: Mapping[str, Any]) -> Workspace:
     """The workspace as the run's log has it."""
     paths = {"path": Path(place["path"]), "home": Path(place["home"])}
-    return Workspace(**{**place, **paths, "reads": tuple(map(Path, place["reads"]))})
+    many = {"reads": tuple(map(Path, place["reads"])), "near": tuple(place.get("near", ALL))}
+    return Workspace(**{**place, **paths, **many})
 
 
 def settle_orphans(store: Store) -> list[str]:

@@ -9,6 +9,7 @@ from agentos.model.board import Board
 from agentos.model.records import Agent, Task
 from agentos.runtime import clones, prompt, provision, recording, runlog, sandbox
 from agentos.runtime.clones import Clone, Start
+from agentos.runtime.near import ALL
 from agentos.runtime.outbox import Outbox
 from agentos.runtime.recording import Recording
 from agentos.runtime.runlog import RunLog
@@ -70,7 +71,8 @@ def _workspace(
 ) -> Workspace:
     """A clone at the commit that the run's own followed, set up and in a folder that goes away."""
     base, parent, branch, tip = (str(place.get(name, "")) for name in ("base", "parent", "branch", "tip"))
-    start = Start(branch, store.git.commit_of(base), store.git.commit_of(parent), parent, tip)
+    names = tuple(map(str, place.get("near", ALL)))
+    start = Start(branch, store.git.commit_of(base), store.git.commit_of(parent), parent, tip, names)
     path, home = box / "workspace", box / "home"
     home.mkdir()
     clone = Clone(store, path, start, cage, "rehearsal@agentos.invalid")
@@ -79,7 +81,7 @@ def _workspace(
     provision.set_up(clone, f"{task.id}.rehearsal", provision.plan(store, settings, start, cage))
     provision.forget(store, f"{task.id}.rehearsal")
     reads = (*clone.reads, *provision.mounts(settings))
-    return Workspace(task.id, path, home, branch, base, reads, parent, tip, cage.name)
+    return Workspace(task.id, path, home, branch, base, reads, parent, tip, cage.name, names)
 
 
 def _work(

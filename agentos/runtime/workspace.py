@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +12,10 @@ from agentos.model.activity import Actor
 from agentos.model.board import Board
 from agentos.model.records import Agent, Task
 from agentos.model.words import Status
-from agentos.runtime import clones, handing, orphans, provision, quarantine
+from agentos.runtime import clones, handing, near, orphans, provision, quarantine
 from agentos.runtime.clones import Start
 from agentos.runtime.failures import CheckedOut
+from agentos.runtime.near import ALL
 from agentos.runtime.sandbox import Sandbox, find
 from agentos.store import branches, joining, patch, refs
 from agentos.store.objects import Objects
@@ -43,6 +44,8 @@ class Workspace:
     parent: str = ""
     tip: str = ""
     sandbox: str = "bubblewrap"
+    near: tuple[str, ...] = ALL
+    """The tasks whose records are there."""
 
 
 class Handed(NamedTuple):
@@ -73,6 +76,7 @@ def prepare(store: Store, board: Board, task: Task, agent: Agent, sandbox: Sandb
     refs.claim_ref(task.id)
     settings = board.config.workspace
     start = _start(store, task.id, board.commit, is_review=task.status is Status.REVIEW)
+    start = replace(start, near=ALL if settings.records == "all" else near.tasks(board, task))
     path, home = store.local / "workspaces" / task.id, store.local / "homes" / agent.name
     for folder in (path.parent, home, store.local / "setups"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,7 +94,7 @@ def prepare(store: Store, board: Board, task: Task, agent: Agent, sandbox: Sandb
         provision.set_up(clone, task.id, plan)
     reads = (*clone.reads, *provision.mounts(settings))
     place = (start.branch, start.base, reads, start.parent, start.tip)
-    return Workspace(task.id, path, home, *place, sandbox=sandbox.name)
+    return Workspace(task.id, path, home, *place, sandbox=sandbox.name, near=start.near)
 
 
 def _start(store: Store, task: str, head: str | None, *, is_review: bool) -> Start:
@@ -205,7 +209,8 @@ def _take(
     sandbox = find("off" if ws.sandbox == "off" else "auto")
     with clones.box(store) as box:
         (box / "look").mkdir()
-        pack = handing.look(store, sandbox, ws.path, ws.parent, box / "look", provision.made(store, ws.task))
+        made = provision.made(store, ws.task)
+        pack = handing.look(store, sandbox, ws.path, ws.parent, box / "look", made, ws.near)
         with quarantine.opened(store, ws.parent, box / "held", allow) as held:
             tree, left_out = held.take(pack)
             if tree is None:
