@@ -331,7 +331,7 @@ def heartbeats(store: Store, root: Path, size: int) -> Iterator[Row]:
     figure = statistics.median(lasted[1:])
     yield Row("heartbeat besides model and checks, wall", size, figure, "fixed", 500, most=1)
     yield Row(
-        "  beside a plain clone of the same files",
+        "  beside a plain clone of the whole repository",
         size,
         figure,
         "git clone --shared",
