@@ -381,3 +381,32 @@ def test_a_folder_of_the_board_that_is_made_anew_is_watched(tmp_path: Path) -> N
             pass
         file.write_text("a")
         assert changes.wait(30)
+
+
+LOOKS = """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from agentos.orchestrator import running, schedule
+from agentos.orchestrator.schedule import Wake
+from agentos.store.repository import Store
+running.load()
+store = Store.open(Path.cwd(), os.environ, lambda: datetime.now(UTC))
+before, then = set(sys.modules), datetime(2026, 2, 2, tzinfo=UTC)
+board = store.board()
+schedule.next_due(board, {name: Wake(then) for name in board.agents}, then)
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_an_interrupt_of_agentos_run_comes_amid_no_import(scratch: Scratch) -> None:
+    """It broke yaml for the ticks that were at work: `partially initialized module 'yaml'`."""
+    scratch.act(lambda d: tasks.add(d, "First"), TECHNICAL)
+    agent = scratch.store.board().agent("technical")
+    plain = agent.agentos.model_dump(mode="json", exclude_unset=True) | {"heartbeat": "0 9 * * 1"}
+    scratch.act(lambda d: d.put(agent.replace(agentos=plain)))
+    shutil.rmtree(scratch.root / ".git/agentos/cache")
+    done = subprocess.run(
+        [sys.executable, "-c", LOOKS], cwd=scratch.root, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "[]\n", done.stderr

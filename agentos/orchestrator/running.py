@@ -3,15 +3,17 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 
 from agentos.errors import AgentOSError
+from agentos.model import times
 from agentos.model.rules import Assignment
 from agentos.orchestrator import schedule
 from agentos.orchestrator import tick as ticking
 from agentos.orchestrator.tick import Options, Report
 from agentos.orchestrator.watching import Changes
 from agentos.runtime.beats import Beat
+from agentos.store import codec
 from agentos.store.repository import Store
 
 SHORTEST, LONGEST = 1.0, 60.0
@@ -46,6 +48,7 @@ class Running:
 
     def forever(self) -> None:
         """Tick when something has changed, when somebody is due, and now and then; ends by an interrupt."""
+        load()
         with Changes(self._store.root(self._store.refs())) as self._changes:
             if self._changes.note:
                 self._say(self._changes.note)
@@ -115,3 +118,13 @@ class Running:
             if line not in self._said:
                 self._say(line)
         self._said = set(lines)
+
+
+def load() -> None:
+    """Load what a look at the board needs, before ticks are at work beside it.
+
+    An interrupt comes to the main thread and ends an import in the middle; ticks at work then find
+    a library that is half there.
+    """
+    codec.row("board/tasks/TASK-001-loaded.md", b"---\ntitle: Loaded\n---\n")
+    times.next_after("0 0 * * *", "UTC", datetime(2026, 1, 1, tzinfo=UTC))
