@@ -113,7 +113,9 @@ def runner(scratch: Scratch, log: TextIO, until: float) -> None:
             process = subprocess.Popen(
                 [AGENTOS, "run"], cwd=scratch.root, stdout=subprocess.DEVNULL, stderr=out
             )
-            time.sleep(max(min(3.0, until - time.monotonic()), 0.5))
+            while process.poll() is None and "Watching" not in Path(out.name).read_text():
+                time.sleep(PAUSE)
+            time.sleep(max(min(3.0, until - time.monotonic()), 0.0))
             process.send_signal(signal.SIGINT)
             code = process.wait(120)
             out.seek(0)
