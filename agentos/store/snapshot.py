@@ -209,12 +209,14 @@ def _sorted_out(files: Mapping[str, File]) -> tuple[dict[str, Row], Iterable[tup
     Nearly all files are such tasks, so the one pass over all is a short one; where two of them share a name
     every file is asked.
     """
-    plain = {
-        path[path.rfind("/") + 1 : -3]: (path, file[0], file[2])
-        for path, file in files.items()
-        if file[1] == "task" and not file[3] and file[2] is not None
-    }
-    others = [(p, file) for p, file in files.items() if file[1] != "task" or file[3] or file[2] is None]
+    plain: dict[str, Row] = {}
+    others: list[tuple[str, File]] = []
+    for path, file in files.items():
+        oid, kind, fields, remarks, _ = file
+        if kind == "task" and fields is not None and not remarks:
+            plain[path[path.rfind("/") + 1 : -3]] = (path, oid, fields)
+        else:
+            others.append((path, file))
     return (plain, others) if len(plain) + len(others) == len(files) else ({}, files.items())
 
 
