@@ -10,6 +10,11 @@ class AgentOSError(Exception):
     http_status: ClassVar[int] = 500
 
 
+def notes(error: AgentOSError) -> tuple[str, ...]:
+    """What had happened before it failed and stands: hand edits that were committed, and how."""
+    return tuple(getattr(error, "__notes__", ()))
+
+
 class Usage(AgentOSError):
     """The request itself is malformed or ambiguous."""
 

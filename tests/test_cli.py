@@ -420,6 +420,22 @@ def test_a_task_is_blocked_with_a_reason_and_let_go(cli: Cli) -> None:
     assert fails(cli("task", "block", "1", "x"), 6)
 
 
+def test_what_was_edited_by_hand_is_said_though_the_command_fails(cli: Cli, scratch: Scratch) -> None:
+    """It was committed before anything else was looked at."""
+    added(cli, "One")
+    for command, code in ((("task", "block", "9", "x"), 3), (("task", "move", "1", "nowhere"), 2)):
+        save(
+            scratch, "board/tasks/TASK-001-one.md", scratch.read("board/tasks/TASK-001-one.md") + "\nMore.\n"
+        )
+        done = cli(*command)
+        assert done.code == code and done.err.startswith("TASK-001-one: text edited  (by hand)\nerror: "), (
+            done
+        )
+        assert scratch.git("status", "--porcelain") == ""
+        again = cli(*command)
+        assert "by hand" not in again.err and again.code == code
+
+
 def test_a_criterion_is_ticked_and_cleared(cli: Cli, scratch: Scratch) -> None:
     added(cli, "One", "--check", "pytest", "--check", "ruff check")
     done = cli("task", "check", "1", "2")
@@ -623,6 +639,7 @@ def test_doctor_names_each_problem_with_its_place(cli: Cli, scratch: Scratch) ->
     }  # fmt: skip
     assert cli("doctor", "--at", "HEAD").code == 0
     assert "TASK-002-b.md:3" in cli("task", "list").err
+    assert cli("task", "move", "2", "done").err.startswith("TASK-003-c: created  (by hand)\nerror: ")
     assert "TASK-002-b.md:3" in fails(cli("task", "move", "2", "done"), 4)
     assert cli("task", "move", "1", "done").code == 0
     assert scratch.read("board/tasks/TASK-002-b.md") == "---\ntitle: b\ntitle: c\n---\n"

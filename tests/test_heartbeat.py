@@ -135,6 +135,15 @@ def test_runs_of_one_second_are_in_order(team: Scratch, cli: Cli) -> None:
     assert [run["text"] for run in found] == [*(f"number {count}" for count in range(9, -1, -1)), "old"]
     assert json.loads(cli("runs", "show", "technical", "--json").out)["text"] == "number 9"
     assert found[0]["run"].startswith("20260202T103000.016Z-technical-")
+    early = json.loads(cli("runs", "list", "--at", "2026-02-02T10:29:59Z", "--json").out)
+    assert [run["text"] for run in early] == ["old"]
+    assert len(json.loads(cli("runs", "list", "--at", "today", "--json").out)) == 11
+    assert len(json.loads(cli("runs", "list", "--at", "HEAD", "--json").out)) == 11
+    later = {"outcome": "settled", "text": "It is done.", "end": "2026-02-02T10:40:00Z"}
+    RunLog(runlog.folder(team.store.local) / found[0]["run"]).say(**later)
+    shown = cli("runs", "list", "--at", "2026-02-02T10:35Z", "--limit", "1").out
+    assert "\trunning\t" in shown and "\tsettled\t" in cli("runs", "list", "--limit", "1").out
+    assert cli("runs", "list", "--at", "nonesuch").code == 3
 
 
 def test_the_checks_pass_what_passes_and_only_once(team: Scratch) -> None:
@@ -149,6 +158,19 @@ def test_the_checks_pass_what_passes_and_only_once(team: Scratch) -> None:
     assert team.store.board().task("1").status is Status.REVIEW, "a person merges"
     (beat,) = tick(team).beats
     assert (beat.outcome, beat.text) == ("passed", "it has been reviewed as it is")
+
+
+def test_what_waited_for_review_earlier_is_shown_and_is_no_look(team: Scratch, cli: Cli) -> None:
+    tick(team, agent="technical")
+    then, tip = team.git("rev-parse", "main").strip(), team.git("rev-parse", f"agentos/{TASK}")[:9]
+    assert cli("review", "1", "--at", then).code == 0
+    assert cli("approve", "1").code == 6, "nobody has looked at it as it is"
+    assert "+done" in cli("review", "1").out and cli("approve", "1").code == 0
+    assert cli("review").out == "" and cli("review", "--at", f"{then}^").out == ""
+    assert cli("review", "--at", then).out.split("\t")[:3] == [TASK, "technical", f"agentos/{TASK}"]
+    shown = cli("review", "1", "--at", then).out
+    assert f"branch       agentos/{TASK} at {tip}" in shown and "\n+done\n" in shown
+    assert "status       review\n" in shown and "[ ] `test -f made.txt` passes" in shown
 
 
 def test_what_passed_before_is_not_said_of_what_is_handed_in_anew(team: Scratch, cli: Cli) -> None:

@@ -97,24 +97,32 @@ def waiting(board: Board) -> list[Task]:
     return [task for task in board.open_tasks if task.status is Status.REVIEW]
 
 
-def of(store: Store, board: Board, task: Task, by: Actor) -> Review:
-    """The work on one task, be it in review or not."""
-    branch = branches.of(store, task.id)
+def of(store: Store, board: Board, task: Task, by: Actor, at: str | None = None) -> Review:
+    """The work on one task, be it in review or not; at an earlier commit, what had been handed in by then."""
+    history = tuple(run for run in runs.of_task(store, task, limit=200, at=at) if run.task == task.id)
+    branch = _handed_by(store, task, history, at) if at else branches.of(store, task.id)
     counts = patch.counts(store.git, branch.base, branch.commit) if branch else ()
-    history = tuple(run for run in runs.of_task(store, task, limit=200) if run.task == task.id)
     paths, allow = [path for count in counts for path in count.paths], allowed(board)
     return Review(
         task,
         branch,
         counts,
-        tuple(criteria(store.body(task))),
+        tuple(criteria(store.body(task, at))),
         history,
         tuple(guarded(paths, store.prefix, allow)),
         tuple(steering(paths, allow)),
         absent(store, history),
         tuple(document for document in board.documents.values() if document.task == task.id),
-        looks.last(store.local, by.name, task.id),
+        None if at else looks.last(store.local, by.name, task.id),
     )
+
+
+def _handed_by(store: Store, task: Task, history: Iterable[Run], at: str) -> Branch | None:
+    """A task's branch as it was handed in last before a commit, where this clone has it."""
+    last = _handed_in(history)
+    if last is None or not branches.has(store.git, last.commit):
+        return None
+    return Branch(f"agentos/{task.id}", last.commit, branches.base(store.git, at, last.commit))
 
 
 def absent(store: Store, history: Iterable[Run]) -> str:

@@ -12,7 +12,7 @@ import typer
 from agentos import __version__
 from agentos.cli import context
 from agentos.cli.lazy import group
-from agentos.errors import AgentOSError, NotFound
+from agentos.errors import AgentOSError, NotFound, notes
 
 COMMANDS = {
     "init": "agentos.cli.init",
@@ -95,6 +95,8 @@ def run() -> None:
     try:
         sys.exit(app(standalone_mode=False))
     except AgentOSError as error:
+        for note in notes(error):
+            context.say(note)
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         _fail("stopped", 130)

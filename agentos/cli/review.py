@@ -27,22 +27,24 @@ def review(
     new: Annotated[bool, typer.Option("--new", help="Only what changed since you last looked.")] = False,
     full: Annotated[bool, typer.Option("--full", help="All of every file, however long.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="List at most so many.")] = 20,
+    at: context.At = None,
     as_json: context.Json = False,
 ) -> None:
     """List what waits for review, or show one task's work: criteria, checks, cost, and the whole diff.
 
     What you were shown is remembered: agentos approve is for that very commit. Of a file with thousands of
-    changed lines the first are shown; --full shows all of it, and counts as a look.
+    changed lines the first are shown; --full shows all of it, and counts as a look. What was handed in at an
+    earlier time (--at) counts as none.
 
     Example: agentos review 12
     """
     store = context.store()
     by = _viewer(store)
     if ref is None:
-        _list(store, by, limit, as_json)
+        _list(store, by, limit, at, as_json)
         return
-    board = store.board()
-    found = reviews.of(store, board, board.task(ref), by)
+    board = store.board(at)
+    found = reviews.of(store, board, board.task(ref), by, board.commit if at else None)
     if as_json:
         change = reviews.show(store, found.branch) if found.branch and not stat else b""
         context.print_json(_plain(found) | ({} if stat else {"diff": patches.decoded(change)}))
@@ -53,7 +55,7 @@ def review(
         change = _change(store, found, news if new else None)
         change, cut = (change, ()) if full else patches.shortened(change)
         shown += ["", *patches.shown(change), *_cut(found.task, cut)]
-        if not cut:
+        if not cut and at is None:
             reviews.remember(store, by, found.task.id, found.branch)
     pager.page("\n".join(shown).rstrip("\n") + "\n")
 
@@ -202,10 +204,10 @@ def _cost(found: Review) -> str:
 # The list ---------------------------------------------------------------------------------------------------
 
 
-def _list(store: Store, by: Actor, limit: int, as_json: bool) -> None:
-    board = store.board()
+def _list(store: Store, by: Actor, limit: int, at: str | None, as_json: bool) -> None:
+    board = store.board(at)
     waits = reviews.waiting(board)
-    found = [reviews.of(store, board, task, by) for task in waits[:limit]]
+    found = [reviews.of(store, board, task, by, board.commit if at else None) for task in waits[:limit]]
     if len(waits) > limit:
         context.say(f"{len(waits) - limit} more wait; --limit {len(waits)} lists them.")
     if as_json:

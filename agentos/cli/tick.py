@@ -9,7 +9,7 @@ import typer
 
 from agentos.cli import context, keys
 from agentos.cli.beat import nursery
-from agentos.errors import Conflict, Refused, Usage
+from agentos.errors import Conflict, Refused, Usage, notes
 from agentos.model import times
 from agentos.model.activity import short
 from agentos.model.rules import Assignment
@@ -83,7 +83,8 @@ def tick(
 
 def nothing_done(error: Conflict) -> None:
     """Say why a tick left everything to the next one, which is no failure: git is busy, or was faster."""
-    context.say(f"Nothing done: {error}")
+    for note in (*notes(error), f"Nothing done: {error}"):
+        context.say(note)
 
 
 def over(report: Report) -> None:

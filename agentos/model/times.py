@@ -37,13 +37,13 @@ def when(text: str, now: datetime) -> datetime | None:
     """The moment that a person's words mean; None where they are no date, such as a revision.
 
     Understood are a time with its zone (`2026-02-02T10:30Z`), a day, which is its end in UTC so that what
-    happened on it counts (`2026-02-02`, `yesterday`), and `2 days ago` (minutes, hours, days, weeks). Raises
-    Usage for what looks like a date and is none.
+    happened on it counts (`2026-02-02`, `today`, `yesterday`), and `2 days ago` (or minutes, hours, weeks).
+    Raises Usage for what looks like a date and is none.
     """
     words = text.strip().lower()
     try:
-        if words == "yesterday":
-            return _end_of_day(now.astimezone(UTC) - timedelta(days=1))
+        if words in ("today", "yesterday"):
+            return _end_of_day(now.astimezone(UTC) - timedelta(days=words == "yesterday"))
         if ago := re.fullmatch(r"(\d{1,9}) (minute|hour|day|week)s? ago", words):
             return now - timedelta(seconds=int(ago[1]) * AGO[ago[2]])
         if re.fullmatch(r"\d{4}-\d\d-\d\d", words):

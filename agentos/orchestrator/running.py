@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from agentos.errors import AgentOSError
+from agentos.errors import AgentOSError, notes
 from agentos.model import times
 from agentos.model.rules import Assignment
 from agentos.orchestrator import schedule
@@ -80,7 +80,8 @@ class Running:
         try:
             report = self._tick()
         except (AgentOSError, OSError) as error:
-            self._say_new([f"A tick came to nothing: {error}"])
+            before = notes(error) if isinstance(error, AgentOSError) else ()
+            self._say_new([*before, f"A tick came to nothing: {error}"])
             return
         if report.notes == (ticking.ANOTHER,):
             threading.Timer(SHORTEST, self._changes.wake).start()

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from agentos.errors import Conflict
+from agentos.errors import AgentOSError, Conflict
 from agentos.model.activity import Actor
+from agentos.model.activity import subject as subject_of
 from agentos.model.changes import Change
 from agentos.store import handwork, index, recovery, refs, snapshot, worktree
 from agentos.store.cache import uncollected
@@ -58,7 +59,8 @@ def transact(
     Hand edits are adopted first, as a commit of the person's. `decide` may run more than once: when somebody
     moves the branch at the same moment it is asked again on the new head. `subject` replaces the line made
     from the changes, `mark` is added to it; `verb` says of every record what happened, where that is not what
-    its change looks like. Raises what `decide` raises, and Conflict while git is busy.
+    its change looks like. Raises what `decide` raises, and Conflict while git is busy; what was committed for
+    the person by then is a note of the error (`errors.notes`).
     """
     with board_lock(store.local / "lock") as handle, uncollected():
         until = time.monotonic() + LONGEST
@@ -102,7 +104,15 @@ def _attempt(committer: Committer, decide: Decide[T], by: Actor, words: Words) -
     found = snapshot.read(store.git, objects, now.tree, store.prefix, store.local / "cache")
     taken = handwork.take(committer, now, found)
     draft = Draft(found, taken.now, objects, by, store.moment(), taken.waiting)
-    value = decide(draft)
-    commit, changes = committer.commit(draft, words, found)
+    try:
+        value = decide(draft)
+        commit, changes = committer.commit(draft, words, found)
+    except AgentOSError as error:
+        for note in (
+            *committer.notes,
+            *([f"{subject_of(taken.changes)}  (by hand)"] if taken.changes else []),
+        ):
+            error.add_note(note)
+        raise
     found.save(store.local / "cache")
     return Result(value, commit, tuple(changes), tuple(taken.changes), tuple(committer.notes))

@@ -1,16 +1,22 @@
 """agentos runs list: the runs of this clone, newest first."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from agentos.cli import context
 from agentos.cli.runs import ref
+from agentos.model import times
 from agentos.model.activity import short
 from agentos.runtime import runlog
+from agentos.store import history
 
 app = typer.Typer()
+
+_AT_THE_END = ("outcome", "text", "kind", "end", "usage", "refused", "saved", "handed")
+"""What is known of a run only when it is over."""
 
 LAST, LEAST = 6, 10
 """The column of what came of a run, and the room that it is shown in at the least: the others go first."""
@@ -21,6 +27,7 @@ def list_(
     agent: Annotated[str | None, typer.Option(help="Only this agent's.")] = None,
     task: Annotated[str | None, typer.Option(help="Only this task's.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many; 0 for all.")] = 20,
+    at: context.At = None,
     as_json: context.Json = False,
 ) -> None:
     """List the runs that this clone has a log of, newest first.
@@ -30,9 +37,12 @@ def list_(
     Example: agentos runs list --agent technical
     """
     store = context.store()
-    name = store.board().task(task).id if task else None
+    name = store.board(at).task(task).id if task else None
     names = sorted(runlog.names_in(runlog.folder(store.local)), reverse=True)
     everything = ({"run": run} | runlog.facts(store.local, run) for run in names)
+    if at:
+        moment = times.when(at, store.clock()) or history.one(store.git, store.commit_of(at)).time
+        everything = (_then(each, moment) for each in everything if _began(each, moment))
     found = [
         each
         for each in everything
@@ -49,6 +59,18 @@ def list_(
         context.rows(_cells(each) for each in shown)
         return
     _table(shown)
+
+
+def _began(run: Mapping[str, Any], moment: datetime) -> bool:
+    """Whether a run had begun, as its name says."""
+    return str(run["run"])[:15] <= times.compact(moment)[:15]
+
+
+def _then(run: dict[str, Any], moment: datetime) -> dict[str, Any]:
+    """A run as far as it was known then: one that ended later was at work."""
+    if not times.is_time(end := str(run.get("end", ""))) or times.parse(end) <= moment:
+        return run
+    return {key: value for key, value in run.items() if key not in _AT_THE_END}
 
 
 def _cells(run: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
