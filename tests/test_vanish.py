@@ -21,7 +21,7 @@ import pytest
 from conftest import Outcome, Scratch
 
 from agentos.actions import tasks
-from agentos.errors import Conflict, NotFound
+from agentos.errors import Conflict, Invalid, NotFound
 from agentos.model.activity import Actor
 from agentos.model.words import Status
 from agentos.orchestrator import schedule
@@ -149,6 +149,20 @@ def test_a_gc_that_spares_nothing_is_waited_for(scratch: Scratch) -> None:
             tidying.communicate(b"")
             assert written.result(60).commit
     scratch.act(lambda d: tasks.add(d, "Second"), TECHNICAL)
+
+
+def test_a_reader_of_objects_that_died_is_closed_in_whole(scratch: Scratch, tmp_path: Path) -> None:
+    """What it was asked last is still to be written, and nobody reads it."""
+    dead = tmp_path / "git"
+    dead.write_text("#!/bin/sh\n")
+    dead.chmod(0o755)
+    git = dataclasses.replace(scratch.store.git, env=os.environ | {"PATH": str(tmp_path)})
+    objects = Objects(git)
+    for _ in range(2):
+        with pytest.raises(Invalid, match="is missing"):
+            objects.read("0" * 40)
+        time.sleep(0.1)
+    objects.close()  # what is left to write has nowhere to go
 
 
 def test_an_object_that_is_used_again_is_no_longer_old(scratch: Scratch) -> None:

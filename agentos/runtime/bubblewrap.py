@@ -132,8 +132,7 @@ def _started(options: list[str], argv: Sequence[str]) -> "Iterator[Started]":
                 raise _stillborn(process)
             yield Started(process, int(json.loads(told)["child-pid"]), lambda: os.write(go, b"\n"))
         finally:
-            processes.stop(process)
-            process.wait()
+            processes.end(process)
     finally:
         for handle in held:
             os.close(handle)

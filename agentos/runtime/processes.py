@@ -81,6 +81,16 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a command and its whole session, wait for it, and give its pipes back."""
+    stop(process)
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
 def attend(
     process: "subprocess.Popen[bytes]",
     *,
@@ -100,9 +110,8 @@ def attend(
     try:
         why = talk.until_over(began + timeout, f"it ran longer than {timeout:g} s", watch)
     finally:
-        stop(process)
-        process.wait()
         talk.close()
+        end(process)
     return Ended(None if why else process.returncode, bytes(talk.kept), time.monotonic() - began, why)
 
 
@@ -181,6 +190,3 @@ class _Talk:
     def close(self) -> None:
         self._selector.close()
         os.close(self._end)
-        with suppress(BrokenPipeError):
-            self._in.close()
-        self._out.close()

@@ -106,7 +106,8 @@ class Objects:
     def close(self) -> None:
         if self._reader is not None:
             assert self._reader.stdin and self._reader.stdout
-            self._reader.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                self._reader.stdin.close()
             self._reader.stdout.close()
             self._reader.wait()
             self._reader = None
