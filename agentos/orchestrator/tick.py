@@ -19,7 +19,7 @@ from agentos.orchestrator.dispatch import Options as Options
 from agentos.orchestrator.dispatch import preview as preview
 from agentos.runtime.ledger import Ledger
 from agentos.store import remote, sync
-from agentos.store.lock import try_lock
+from agentos.store.lock import tick_lock
 from agentos.store.remote import Away, Remote
 from agentos.store.repository import Store
 
@@ -56,7 +56,7 @@ class Report:
 
 def tick(store: Store, options: Options, on_beat: OnBeat = lambda _: None) -> Report:
     """One tick. A second one that starts meanwhile leaves at once: its report says so."""
-    with try_lock(store.local / "tick.lock") as held:
+    with tick_lock(store.local / "tick.lock") as held:
         if not held:
             return Report(notes=(ANOTHER,))
         now = store.clock().astimezone(UTC)

@@ -1,8 +1,8 @@
-"""Locks: the board's own, held for milliseconds, and the long ones of a tick and of each heartbeat.
+"""Locks: the board's own, held for milliseconds, and the long ones of a tick and of packing.
 
 The board's lock is the kernel's (`flock`) on a file that is never unlinked, and its descriptor is passed on
 to git children, so that it is not free while a child of a killed runtime still writes. filelock keeps its
-descriptor to itself and serves the locks that are only tried (docs/decisions/0003-two-kinds-of-lock.md).
+descriptor to itself and serves what is rare and only tried (docs/decisions/0003-two-kinds-of-lock.md).
 """
 
 import fcntl
@@ -56,6 +56,27 @@ def _taken(path: Path, until: float, patience: float) -> int:
                     "See what it is doing, then try again."
                 ) from None
             time.sleep(POLL)
+
+
+@contextmanager
+def tick_lock(path: Path) -> Iterator[bool]:
+    """Hold the lock of a tick if it is free at once; gives whether it is held.
+
+    It is given back by word: what the tick has forked has the descriptor too.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        try:
+            yield True
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        os.close(handle)
 
 
 @contextmanager
