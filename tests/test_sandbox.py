@@ -312,7 +312,7 @@ def test_a_sandbox_that_waits_for_a_killed_runtime_is_swept_away() -> None:
         dead.wait()
     own = orphans.mark()[orphans.MARK]
     here = own.rpartition(".")[2]
-    lost, kept, far = held(f"{dead.pid}.1.{here}"), held(own), held(f"{dead.pid}.1.pid:[1]")
+    lost, kept, far = held(f"{dead.pid}.1.{here}"), held(own), held(f"{dead.pid}.1.1")
     time.sleep(0.2)
     swept = orphans.sweep()
     until = time.monotonic() + 20

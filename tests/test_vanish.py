@@ -27,7 +27,7 @@ from agentos.model.words import Status
 from agentos.orchestrator import schedule
 from agentos.orchestrator.schedule import Wake
 from agentos.orchestrator.watching import Changes
-from agentos.runtime import borrowing, clones, runlog, workspace
+from agentos.runtime import borrowing, clones, liveness, runlog, workspace
 from agentos.runtime.runlog import RunLog
 from agentos.store import exchange, index, looks, strays, worktree
 from agentos.store.git import Git, GitFailed
@@ -346,10 +346,12 @@ def test_boxes_of_the_dead_are_swept_and_nothing_else(scratch: Scratch, moments:
     store, place = scratch.store, scratch.root / ".git/agentos/handing"
     clones.sweep(store)
     with clones.box(store) as box:
-        (place / "4194304-dead").mkdir()
-        (place / "what-a-person-left").mkdir()
+        here = liveness.name().rpartition(".")[2]
+        left = {"what-a-person-left", "4194304.1.1-of-a-container"}
+        for name in (*left, f"4194304.1.{here}-dead"):
+            (place / name).mkdir()
         clones.sweep(store)
-        assert {path.name for path in place.iterdir()} == {box.name, "what-a-person-left"}
+        assert {path.name for path in place.iterdir()} == {box.name, *left}
     moments.at("os.listdir", place, lambda: shutil.rmtree(place))
     clones.sweep(store)
 

@@ -256,7 +256,7 @@ def box(store: Store) -> Iterator[Path]:
     """A folder for one piece of work, gone afterwards whatever was put into it."""
     place = _boxes(store)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=place))
+    folder = Path(tempfile.mkdtemp(prefix=f"{liveness.name()}-", dir=place))
     try:
         yield folder
     finally:
@@ -271,8 +271,7 @@ def sweep(store: Store) -> None:
     """Remove the boxes of processes that were killed."""
     with suppress(FileNotFoundError):
         for name in os.listdir(_boxes(store)):
-            pid = name.partition("-")[0]
-            if pid.isdecimal() and not liveness.started(int(pid)):
+            if liveness.is_over(name.partition("-")[0]):
                 wipe(_boxes(store) / name)
 
 

@@ -32,6 +32,26 @@ def boot() -> str:
         return ""
 
 
+def name() -> str:
+    """This process as no other is called: its number, its start, and the namespace in which both count."""
+    return f"{os.getpid()}.{started(os.getpid())}.{_space()}"
+
+
+def is_over(name: str) -> bool:
+    """Whether the process of this name is gone. One that counts elsewhere, as in a container, never is."""
+    pid, began, space = (*name.split("."), "", "")[:3]
+    if not pid.isdecimal() or not began or space != _space():
+        return False
+    return started(int(pid)) != began and not _is_hidden(int(pid))
+
+
+def _space() -> str:
+    try:
+        return str((PROC / "self/ns/pid").stat().st_ino)
+    except OSError:
+        return ""
+
+
 def is_dead(claim: Claim, host: str) -> bool:
     """Whether the run that holds a claim is certainly over: only where this machine can tell."""
     if claim.host != host or not claim.started or not claim.boot or not boot():

@@ -17,21 +17,15 @@ PROGRAM = "bwrap"
 
 
 def mark() -> dict[str, str]:
-    """The variable that tells whose a sandbox is: this process's number, its start, and where both count."""
-    return {MARK: f"{os.getpid()}.{liveness.started(os.getpid())}.{_space()}"}
-
-
-def _space() -> str:
-    """The namespace in which processes are numbered: a container's tell the machine around it nothing."""
-    return os.readlink(liveness.PROC / "self/ns/pid")
+    """The variable that tells whose a sandbox is."""
+    return {MARK: liveness.name()}
 
 
 def sweep() -> list[int]:
     """Kill the sandboxes of runtimes that are no more, whichever board it was; gives their numbers."""
     found = []
     for pid, owner in _sandboxes():
-        number, began, space = (*owner.split("."), "", "")[:3]
-        if number.isdigit() and space == _space() and liveness.started(int(number)) != began:
+        if liveness.is_over(owner):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
                 found.append(pid)
