@@ -10,7 +10,7 @@ class AgentOSError(Exception):
     http_status: ClassVar[int] = 500
 
 
-def notes(error: AgentOSError) -> tuple[str, ...]:
+def notes(error: Exception) -> tuple[str, ...]:
     """What had happened before it failed and stands: hand edits that were committed, and how."""
     return tuple(getattr(error, "__notes__", ()))
 

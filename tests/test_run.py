@@ -100,20 +100,23 @@ def test_a_fresh_edit_waits_until_it_was_left_alone(scratch: Scratch) -> None:
 def test_who_leaves_waits_for_what_is_at_work_or_leaves_it_to_end(scratch: Scratch, is_patient: bool) -> None:
     scratch.write("board/config.yml", scratch.read("board/config.yml") + f"sandbox: '{confinement()}'\n")
     scratch.act(lambda draft: tasks.add(draft, "The work", assignees=["technical"]))
-    work = ["sh", "-c", "touch begun; sleep 2; echo done > made.txt; echo made it"]
+    work = ["sh", "-c", "touch begun; until rm go; do sleep 0.02; done 2>/dev/null; echo done > made.txt"]
     equip(scratch, "technical", runner="command", command=work)
     equip(scratch, "qa", paused=True)
     with foreground(scratch.root) as running:
         running.says("→ technical works on TASK-001")
-        wait_for((scratch.store.local / "workspaces/TASK-001-the-work/begun").exists)
+        place = scratch.store.local / "workspaces/TASK-001-the-work"
+        wait_for((place / "begun").exists)
         running.process.send_signal(signal.SIGTERM)
         running.says("Waiting for technical (TASK-001)")
         if is_patient:
-            assert running.process.wait(20) == 0
+            (place / "go").touch()
+            assert running.process.wait(60) == 0
             assert "✓ technical: submitted TASK-001" in running.said
         else:
             assert running.leave() == 0
             assert status(scratch) is Status.IN_PROGRESS
+            (place / "go").touch()
     wait_for(lambda: status(scratch) is Status.REVIEW)
     assert scratch.git("show", "agentos/TASK-001-the-work:made.txt") == "done\n"
 

@@ -95,8 +95,7 @@ def run() -> None:
     try:
         sys.exit(app(standalone_mode=False))
     except AgentOSError as error:
-        for note in notes(error):
-            context.say(note)
+        _say_before(error)
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         _fail("stopped", 130)
@@ -106,11 +105,18 @@ def run() -> None:
     except OSError as error:
         what = _SAID.get(error.errno or 0, error.strerror or str(error))
         where = f" ({error.filename})" if error.filename else ""
+        _say_before(error)
         _fail(f"{what}{where}. Nothing was half written; try again when that is mended.", 1)
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
         _fail(_usage(error), 2)
+
+
+def _say_before(error: Exception) -> None:
+    """What had happened by then, and stands."""
+    for note in notes(error):
+        context.say(note)
 
 
 def _usage(error: Any) -> str:

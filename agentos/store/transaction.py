@@ -107,11 +107,9 @@ def _attempt(committer: Committer, decide: Decide[T], by: Actor, words: Words) -
     try:
         value = decide(draft)
         commit, changes = committer.commit(draft, words, found)
-    except AgentOSError as error:
-        for note in (
-            *committer.notes,
-            *([f"{subject_of(taken.changes)}  (by hand)"] if taken.changes else []),
-        ):
+    except (AgentOSError, OSError) as error:
+        by_hand = [f"{subject_of(taken.changes)}  (by hand)"] if taken.changes else []
+        for note in (*committer.notes, *by_hand):
             error.add_note(note)
         raise
     found.save(store.local / "cache")
