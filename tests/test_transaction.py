@@ -86,6 +86,22 @@ def test_a_hand_edit_is_adopted_as_the_persons_commit(scratch: Scratch) -> None:
     assert scratch.git("status", "--porcelain") == ""
 
 
+def test_what_was_committed_by_hand_before_somebody_moved_the_branch_is_said(scratch: Scratch) -> None:
+    path = scratch.act(lambda draft: tasks.add(draft, "First")).value.path
+    scratch.write(path, scratch.read(path) + "\nBy hand.\n")
+    left = [lambda: scratch.git("commit", "-q", "--allow-empty", "-m", "mine")]
+
+    def decide(draft: Draft) -> None:
+        if left:
+            left.pop()()
+        tasks.add(draft, "Second")
+
+    assert scratch.act(decide).notes == ("TASK-001-first: text edited  (by hand)",)
+    assert scratch.git("log", "-3", "--format=%s").splitlines() == [
+        "TASK-002-second: created", "mine", "TASK-001-first: text edited",
+    ]  # fmt: skip
+
+
 def test_a_file_dropped_in_under_a_plain_name_is_numbered(scratch: Scratch) -> None:
     scratch.write("board/tasks/idea.md", "# Try dark mode\n\nwords\n")
     scratch.act(lambda d: None)

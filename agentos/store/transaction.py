@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from agentos.errors import AgentOSError, Conflict
+from agentos.errors import AgentOSError, Conflict, notes
 from agentos.model.activity import Actor
 from agentos.model.activity import subject as subject_of
 from agentos.model.changes import Change
@@ -66,14 +66,16 @@ def transact(
         until = time.monotonic() + LONGEST
         store = replace(store, git=replace(store.git, held=(handle,)))
         objects = Objects(store.git)
+        stands: list[str] = []
         try:
             recovery.recover(store, objects)
             for count in itertools.takewhile(lambda _: time.monotonic() < until, itertools.count()):
                 try:
                     with _undisturbed(store, count) as is_held:
                         words = Words(subject, mark, verb, tuple(trailers))
-                        return _attempt(Committer(store, objects, is_held), decide, by, words)
-                except refs.Moved:
+                        return _attempt(Committer(store, objects, is_held, stands), decide, by, words)
+                except refs.Moved as moved:
+                    stands = list(notes(moved))
                     objects.forget()
         finally:
             objects.close()
