@@ -507,16 +507,35 @@ def test_the_relay_answers_nonsense_and_keeps_the_host_it_checked(port: int) -> 
             "GET / HTTP/1.1\r\n\r\n",
             "GET http://[::1 HTTP/1.1\r\n\r\n",
             "GET ftp://x/ H\r\n\r\n",
+            f"GET http://{here}/ HTTP/1.1\r\nX: y\nHost: intranet\r\n\r\n",
+            f"GET http://{here}/ HTTP/1.1\r\nX: y\rHost: intranet\r\n\r\n",
         ):
             assert ask(path, text).startswith(b"HTTP/1.1 403"), text
-        forged = f"GET http://{here}/ HTTP/1.1\r\nHost: intranet\r\n\r\n"
-        assert ask(path, forged).endswith(f"hello {here} /".encode())
+        for field in (
+            "Host: intranet",
+            "HOST:intranet",
+            "Host : intranet",
+            " Host: intranet",
+            "\tHost: intranet",
+        ):
+            forged = f"GET http://{here}/ HTTP/1.1\r\nAccept: */*\r\n{field}\r\n\r\n"
+            assert ask(path, forged).endswith(f"hello {here} /".encode()), field
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1\0.example.com", "192.0.2.1%00.example.com", "192.0.2.1 .example.com",
+                                  "[2001:db8::1%.example.com]", "192.0.2.1\u00ad.example.com"])  # fmt: skip
+def test_a_name_that_the_resolver_would_read_otherwise_is_no_host(host: str) -> None:
+    """`getaddrinfo` reads a name up to a zero byte: this one was both in the list and any address at all."""
+    with relay.opened(["*.example.com:9"]) as path:
+        for text in (f"CONNECT {host}:9 HTTP/1.1\r\n\r\n", f"GET http://{host}:9/ HTTP/1.1\r\n\r\n"):
+            assert b"that is no request to a proxy" in ask(path, text), text
 
 
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.1.1", "169.254.169.254", "172.16.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-     "::1", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "ff02::1", "::"],
+     "::1", "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "ff02::1", "::",
+     "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b:1::7f00:1", "fec0::1"],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address: str) -> None:
     assert not relay.is_public(address)

@@ -1,6 +1,7 @@
 """The relay: the only way from a sandbox to the network, an HTTP proxy that knows which hosts are allowed."""
 
 import ipaddress
+import re
 import selectors
 import socket
 import socketserver
@@ -23,6 +24,20 @@ PATIENCE = 30.0
 IDLE = 300.0
 CROWD = 64
 """Connections at a time; one more waits for its turn."""
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+"""What a host may be written with: a name, or an address. The resolver reads a name up to its first zero
+byte: `evil.org\\0.example.com` was in the list by `*.example.com`, and led to evil.org."""
+
+_FORGED = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
+"""What no line of a head has. Some servers end a line at a lone carriage return or line feed, and find a field
+there that nobody looked at."""
+
+_WRAPPED = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
+"""IPv6 addresses whose last four bytes are one of IPv4 (RFC 4291, RFC 2765, RFC 6052)."""
+
+_LOCAL = tuple(map(ipaddress.IPv6Network, ("64:ff9b:1::/48", "fec0::/10")))
+"""Networks of one's own that Python 3.11 takes for public (RFC 8215, RFC 3879)."""
 
 
 class Target(NamedTuple):
@@ -82,9 +97,10 @@ def is_public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inner = [found.ipv4_mapped, found.sixtofour, *(found.teredo or ())]
-        if found in ipaddress.ip_network("64:ff9b::/96"):
+        if any(found in network for network in _WRAPPED):
             inner.append(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF))
-        if any(each is not None and not is_public(str(each)) for each in inner):
+        is_local = any(found in network for network in _LOCAL)
+        if is_local or any(each is not None and not is_public(str(each)) for each in inner):
             return False
     return found.is_global and not found.is_multicast
 
@@ -184,6 +200,8 @@ def _head(request: socket.socket) -> tuple[bytes, bytes]:
 def _request(head: bytes) -> tuple[Target, bytes, bytes]:
     """Where it goes, what to send there first, and what to answer first. Raises Refused."""
     line, _, fields = head.partition(b"\r\n")
+    if any(map(_FORGED.search, head.split(b"\r\n"))):
+        raise Refused("that is no request to a proxy: it has control characters in its head")
     method, _, rest = line.partition(b" ")
     where = rest.rpartition(b" ")[0].decode("latin-1")
     try:
@@ -191,7 +209,7 @@ def _request(head: bytes) -> tuple[Target, bytes, bytes]:
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    if not host:
+    if not host or not _HOST.fullmatch(host):
         raise Refused("that is no request to a proxy")
     if method == b"CONNECT":
         return Target(host, port or 443), b"", b"HTTP/1.1 200 OK\r\n\r\n"
@@ -202,9 +220,14 @@ def _request(head: bytes) -> tuple[Target, bytes, bytes]:
 
 
 def _rewritten(method: bytes, path: str, host: str, fields: bytes) -> bytes:
-    """The head as the server itself wants it: one request a connection, its Host the one that was checked."""
-    ours = ("connection:", "proxy-connection:", "proxy-authorization:", "host:")
-    kept = [f for f in fields.split(b"\r\n") if f and not f.decode("latin-1").lower().startswith(ours)]
+    """The head as the server itself wants it: one request a connection, its Host the one that was checked.
+
+    Dropped is what some servers take for a field all the same: ` Host: x`, which goes on from the line before
+    (RFC 9112, 5.2), and `Host : x` (5.1).
+    """
+    ours = ("connection", "proxy-connection", "proxy-authorization", "host")
+    named = [(field.partition(b":")[0].decode("latin-1").lower(), field) for field in fields.split(b"\r\n")]
+    kept = [field for name, field in named if name and name == name.strip() and name not in ours]
     first = b"%s %s HTTP/1.1" % (method, path.encode("latin-1"))
     return b"\r\n".join([first, b"Host: " + host.encode("latin-1"), b"Connection: close", *kept, b"", b""])
 
