@@ -1,9 +1,11 @@
 """Budgets, the ledger, secrets and run logs: what a run may take, and what it leaves behind."""
 
+import base64
 import json
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -157,6 +159,29 @@ def test_secrets_of_published_formats_are_found_and_redacted(kind: str, text: st
     kept = secrets.redact(said)
     assert kept.startswith("before ") and kept.endswith(" after") and secrets.MARK in kept
     assert secrets.find(kept) == []
+
+
+@pytest.mark.parametrize(
+    "secret", ["sk-local-9f8e7d6c5b4a", 'pa"ss\\wörd/1+2=x', "hunter2", "one line\nand two"]
+)
+def test_a_known_secret_is_found_as_programs_write_it(secret: str) -> None:
+    """`env | base64`, an address, the arguments of a call: never the secret as it stands."""
+    known = secrets.named({"A_KEY": secret})
+    for said in (secret, f"A_KEY={secret}\n", f"x{secret}y", f"xy{secret}"):
+        data = said.encode()
+        for text in (
+            base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode(), data.hex(), data.hex().upper(),
+            json.dumps(said), json.dumps(said, ensure_ascii=False), quote(said), quote(said, safe=""),
+        ):  # fmt: skip
+            kept = secrets.redact(f"before {text} after", known)
+            assert kept.startswith("before ") and kept.endswith(" after") and secrets.MARK in kept, text
+            assert secrets.find(text, known) == [secrets.GIVEN] and secrets.find(kept, known) == []
+    if len(secret) > secrets.LONG and " " not in secret:
+        wrapped = base64.encodebytes(
+            b"HOME=/home/agent\nLANG=C.UTF-8\nPATH=/usr/bin\nA_KEY=" + secret.encode()
+        )
+        for text in ("\n".join(secret), " ".join(secret), wrapped.decode()):
+            assert secrets.find(text, known) == [secrets.GIVEN], text
 
 
 @pytest.mark.parametrize(

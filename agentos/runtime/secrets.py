@@ -1,12 +1,19 @@
 """Secrets in texts: found by their published formats, and redacted before anything is kept."""
 
+import base64
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from urllib.parse import quote
 
 MARK = "[redacted]"
 
 LEAST = 6
 """Characters that a known secret must have to be looked for; shorter ones would be everywhere."""
+
+LONG = 12
+"""Characters from which on a known secret is found with line ends or spaces between them, too."""
 
 _NAMED = re.compile(r"(?i)KEY|TOKEN|SECRET|PASSW|CREDENTIAL")
 """What the name of a variable says whose value is a secret, whatever it looks like."""
@@ -64,14 +71,52 @@ def named(env: Mapping[str, str]) -> tuple[str, ...]:
 def find(text: str, known: Iterable[str] = ()) -> list[str]:
     """The kinds of secrets that a text holds, each once; never the secrets themselves."""
     found = [kind for kind, pattern in _KINDS.items() if pattern.search(text)]
-    return found + ([GIVEN] if any(value in text for value in known) else [])
+    return found + ([GIVEN] if any(_known(value).search(text) for value in known) else [])
 
 
 def redact(text: str, known: Iterable[str] = ()) -> str:
     """The text with every secret replaced: those of a published format, and the values that are `known`."""
     for value in sorted(known, key=len, reverse=True):
         if len(value) >= LEAST:
-            text = text.replace(value, MARK)
+            text = _known(value).sub(MARK, text)
     for pattern in _KINDS.values():
         text = pattern.sub(MARK, text)
     return text
+
+
+@lru_cache(maxsize=256)
+def _known(value: str) -> re.Pattern[str]:
+    """What a value looks like as it is, and as programs write it: broken into lines, in JSON, in an address,
+    in base64, in hexadecimal digits. Whoever means to can always write it in another way."""
+    forms = dict.fromkeys((value, *_written(value.encode(errors="replace")), *_quoted(value)))
+    return re.compile("|".join(map(_broken, sorted(forms, key=len, reverse=True))))
+
+
+def _broken(form: str) -> str:
+    """A pattern for a form, whatever white space a program has put into it; none is looked for in one that
+    has some, since that could take for ever."""
+    if len(form) < LONG or re.search(r"\s", form):
+        return re.escape(form)
+    return r"\s*".join(map(re.escape, form))
+
+
+def _quoted(value: str) -> Iterator[str]:
+    for is_ascii in (True, False):
+        yield json.dumps(value, ensure_ascii=is_ascii)[1:-1]
+    for safe in ("", "/"):
+        yield quote(value, safe=safe, errors="replace")
+
+
+def _written(data: bytes) -> Iterator[str]:
+    """Hexadecimal digits, and the part of base64 that is the same whatever stands before and after.
+
+    A group of three bytes is four characters; with `before` bytes of something else in the first group, some
+    at its beginning are not ours alone, nor is one at the end that has bits of what follows.
+    """
+    yield data.hex()
+    yield data.hex().upper()
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + data)
+        part = text[-(-before * 8 // 6) : (before + len(data)) * 8 // 6].decode()
+        yield part
+        yield part.translate(str.maketrans("+/", "-_"))
