@@ -635,3 +635,4 @@ def test_a_digest_sees_white_space_and_modes_but_not_the_base() -> None:
 def test_every_odd_character_is_seen() -> None:
     assert patches.visible("é — 漢\t\n") == "é — 漢\t\n"
     assert patches.visible("\x1b\r\x7f\x85\u200b\ufeff\udcff") == "^[^M^?<U+0085><U+200B><U+FEFF><FF>"
+    assert patches.visible("a\ufe00\U000e0101\u3164\u2800b") == "a<U+FE00><U+E0101><U+3164><U+2800>b"

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_UNSEEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
+"""What JSON may have as it is and a terminal obeys or does not show: controls, directions, half characters."""
+
 At = Annotated[
     str | None,
     typer.Option(
@@ -93,7 +96,7 @@ def console(**options: Any) -> Any:
 
 def print_json(value: Any) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    typer.echo(re.sub(r"[\x7f-\x9f\u2028\u2029\ud800-\udfff]", lambda c: f"\\u{ord(c[0]):04x}", text))
+    typer.echo(_UNSEEN.sub(lambda c: f"\\u{ord(c[0]):04x}", text))
 
 
 def plain(record: "Record", **more: Any) -> dict[str, Any]:

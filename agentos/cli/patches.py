@@ -11,6 +11,12 @@ from agentos.cli import context
 from agentos.store.patch import Count
 
 _ODD = re.compile(r"[^\x20-\x7e\n\t]")
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that are to be shown as nothing (Unicode, Default_Ignorable_Code_Point), and Braille's
+empty cell: Python takes them for printable, and whole programs have been hidden in them."""
+
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 _WIDEST = 40
 _BEGINS = "diff --git "
@@ -46,7 +52,7 @@ def _named(char: str) -> str:
         return f"^{chr(code ^ 0x40)}"
     if 0xDC80 <= code <= 0xDCFF:
         return f"<{code - 0xDC00:02X}>"
-    return char if char.isprintable() else f"<U+{code:04X}>"
+    return char if char.isprintable() and not _BLANK.match(char) else f"<U+{code:04X}>"
 
 
 def decoded(patch: bytes) -> str:
