@@ -213,14 +213,16 @@ def test_records_policy_and_links_that_lead_out_stay_behind(bench_or_off: Bench)
         "echo '*.py filter=x' > .gitattributes; rm .gitignore; mkdir -p .github/workflows .ci board/config.yml.d;"
         "touch .github/workflows/ci.yml .ci/run Jenkinsfile src/.gitmodules board/config.yml.d/x;"
         "ln -s /etc/passwd out; ln -s ../../x src/out; ln -s ../.git/config src/into; ln -s ../src src/fine;"
+        "mkdir -p src/d; ln -s .. src/d/up; ln -s d/up/../../key src/turn;"
         "printf -- '---\\ntype: protocol\\n---\\n' > docs/rules.md; echo more >> docs/guide.md"
     )
-    assert bench_or_off.files(handed.commit) == ["docs/guide.md", "src/fine"]
+    assert bench_or_off.files(handed.commit) == ["docs/guide.md", "src/d/up", "src/fine"]
     why = dict(line.split(": ", 1) for line in handed.left_out)
     assert set(why) == {
         "board/config.yml", "agents/technical.md", "WORKING.md", f"board/tasks/{bench_or_off.task.id}.md",
         "board/config.yml.d/x", ".gitattributes", ".gitignore", ".github/workflows/ci.yml", ".ci/run",
         "Jenkinsfile", "src/.gitmodules", "out", "src/out", "docs/rules.md", "src/into", "board/tasks/.gitkeep",
+        "src/turn",
     }  # fmt: skip
     assert (
         "workspace: allow" in why[".gitignore"] and "tools" in why["WORKING.md"] and "leads out" in why["out"]
@@ -588,6 +590,33 @@ def test_a_review_finds_nothing_that_the_author_left(bench: Bench) -> None:
         reviewed.sh(reviewed.prepare(), "cat made/tool good.txt; ls *.log 2>/dev/null || true")
         == "print('hello')\ngood\n"
     )
+
+
+@real
+def test_checks_find_nothing_in_their_home_that_other_checks_left(bench: Bench) -> None:
+    """The code of one author, run as a check, would run in the checks of all that follow."""
+    runs = bench.agent.agentos.model_copy(update={"runner": "checks"})
+    second = bench.scratch.act(lambda draft: tasks.add(draft, "Add a logout")).value
+    kept, checking = (
+        [
+            Bench(bench.scratch, task.replace(status="review"), agent, bench.sandbox)
+            for task in (bench.task, second)
+        ]
+        for agent in (bench.agent, bench.agent.replace(agentos=runs))
+    )
+    site = "$(python3 -c 'import site; print(site.getusersitepackages())')"
+    poison = f"mkdir -p {site} && echo 'import os; os._exit(0)' > {site}/usercustomize.py"
+    check = "python3 -c 'raise SystemExit(1)' && echo PASSED || echo failed"
+    for (first, other), seen in ((checking, "failed\n"), (kept, "PASSED\n")):
+        first.sh(first.prepare(), poison)
+        assert other.sh(other.prepare(), check) == seen
+    assert checking[0].sh(checking[0].prepare(), check) == "failed\n"
+    gone = [bench.scratch.store.local / "homes/.checks" / each.task.id for each in checking]
+    for each in checking:
+        bench.scratch.act(lambda draft, name=each.task.id: tasks.move(draft, name, "done"))
+    assert all(home.is_dir() for home in gone)
+    workspace.sweep(bench.scratch.store, bench.scratch.store.board())
+    assert not any(home.exists() for home in gone)
 
 
 def test_a_set_up_that_fails_says_where_its_output_is(bench_or_off: Bench) -> None:

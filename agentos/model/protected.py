@@ -118,9 +118,13 @@ def may_be_document(path: str, prefix: str) -> bool:
     return folded.startswith(root) and kind_of(folded.removeprefix(root)) == "document"
 
 
+_TURNS = re.compile(r"(^|/)(?!\.{1,2}/)[^/]+/(.*/)?\.\.(/|$)")
+"""A `..` after a name: where it leads is known only to who knows whether the name is a link itself."""
+
+
 def leads_out(path: str, target: bytes) -> bool:
-    """Whether a symbolic link at this path points outside the repository, or into git's folder."""
+    """Whether a symbolic link at this path may point outside the repository, or into git's folder."""
     text = target.decode(errors="surrogateescape")
     where = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
-    is_outside = text.startswith("/") or where == ".." or where.startswith("../")
+    is_outside = text.startswith("/") or where == ".." or where.startswith("../") or bool(_TURNS.search(text))
     return is_outside or ".git" in fold(where).split("/")

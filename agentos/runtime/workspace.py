@@ -77,7 +77,7 @@ def prepare(store: Store, board: Board, task: Task, agent: Agent, sandbox: Sandb
     settings = board.config.workspace
     start = _start(store, task.id, board.commit, is_review=task.status is Status.REVIEW)
     start = replace(start, near=ALL if settings.records == "all" else near.tasks(board, task))
-    path, home = store.local / "workspaces" / task.id, store.local / "homes" / agent.name
+    path, home = store.local / "workspaces" / task.id, _home(store, task.id, agent)
     for folder in (path.parent, home, store.local / "setups"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     plan = provision.plan(store, settings, start, sandbox)
@@ -95,6 +95,23 @@ def prepare(store: Store, board: Board, task: Task, agent: Agent, sandbox: Sandb
     reads = (*clone.reads, *provision.mounts(settings))
     place = (start.branch, start.base, reads, start.parent, start.tip)
     return Workspace(task.id, path, home, *place, sandbox=sandbox.name, near=start.near)
+
+
+def _home(store: Store, task: str, agent: Agent) -> Path:
+    """The agent's private home; for checks an empty one.
+
+    Checks run the code of all authors: what one of them leaves in a home, such as Python's `usercustomize`,
+    would run in the checks of the next.
+    """
+    if agent.agentos.runner != "checks":
+        return store.local / "homes" / agent.name
+    home = _home_of_checks(store, task)
+    clones.wipe(home)
+    return home
+
+
+def _home_of_checks(store: Store, task: str) -> Path:
+    return store.local / "homes" / ".checks" / task
 
 
 def _start(store: Store, task: str, head: str | None, *, is_review: bool) -> Start:
@@ -252,6 +269,7 @@ def sweep(store: Store, board: Board) -> list[str]:
     over = [name for name in names if not _is_open(board, name) and name not in held]
     for name in over:
         clones.wipe(place / name)
+        clones.wipe(_home_of_checks(store, name))
         provision.forget(store, name)
     return over
 
