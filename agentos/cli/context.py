@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNSEEN = re.compile("[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
-"""What JSON may have as it is and a terminal obeys or does not show: controls, directions, half characters."""
+"""What JSON may have as it is, and a terminal obeys or hides: controls, directions, half characters."""
 
 At = Annotated[
     str | None,

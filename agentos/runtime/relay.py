@@ -30,8 +30,8 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 byte: `evil.org\\0.example.com` was in the list by `*.example.com`, and led to evil.org."""
 
 _FORGED = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
-"""What no line of a head has. Some servers end a line at a lone carriage return or line feed, and find a field
-there that nobody looked at."""
+"""What no line of a head has. Some servers end a line at a lone carriage return or line feed, and find a
+field there that nobody looked at."""
 
 _WRAPPED = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 """IPv6 addresses whose last four bytes are one of IPv4 (RFC 4291, RFC 2765, RFC 6052)."""
