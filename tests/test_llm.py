@@ -1,6 +1,7 @@
 """The llm runner through the real litellm, against a scripted server on 127.0.0.1."""
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -155,6 +156,22 @@ def test_the_price_is_the_providers_or_litellms_or_unknown(server: Server, room:
     assert run(work(server, room)).usage.usd is None
     server.answers(Reply(calls=(("finish", "{}"),), cost=0.25))
     assert run(work(server, room)).usage.usd == 0.25
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost", "tokens"),
+    [((100, 10), -5.0, 110), ((100, 10), math.nan, 110), ((100, 10), math.inf, 110), ((-1000, -10), None, 0),
+     ((10**400, 10), None, 10)],
+    ids=["a negative price", "no number", "no end", "negative tokens", "more than any float"],
+)  # fmt: skip
+def test_figures_beyond_belief_are_not_counted(
+    server: Server, room: Workspace, usage: tuple[int, int], cost: float | None, tokens: int
+) -> None:
+    """With a cost below nothing, or none that can be compared, no cap was ever reached."""
+    server.answers(Reply(calls=(("finish", "{}"),), usage=usage, cost=cost))
+    found = run(work(server, room, model="openai/gpt-4o")).usage
+    assert found.tokens == tokens
+    assert found.usd == pytest.approx(found.input_tokens * 2.5e-6 + found.output_tokens * 1e-5)
 
 
 def test_a_cap_stops_before_the_next_call(server: Server, room: Workspace) -> None:

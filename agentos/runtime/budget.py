@@ -1,9 +1,11 @@
 """Budgets: caps in USD and tokens per run, task, agent and day; checked before every call of a model."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from agentos.model import times
 from agentos.model.board import Board
@@ -13,6 +15,10 @@ from agentos.runtime.ledger import Entry, Ledger, merged
 
 NEAR = 0.8
 """The part of a cap at which people are told."""
+
+
+MOST_TOKENS, MOST_USD = 10**12, 1e9
+"""Figures of one call, or of one command, that are beyond belief."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,18 @@ def amount(value: float, unit: str) -> str:
     if unit == "tokens":
         return f"{value:,.0f} tokens"
     return f"${value:.2f}" if value >= 0.01 or not value else f"${value:.6f}".rstrip("0")
+
+
+def figure(value: Any, most: float) -> float | None:
+    """What somebody says that it took, as a number; None for what is none, or is beyond belief.
+
+    With a figure below nothing, or one that is no number, no cap would ever be reached.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and 0 <= number <= most else None
 
 
 def caps(board: Board, agent: Agent, task: str, run: str, now: datetime) -> list[Cap]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from agentos.model.records import AgentSettings
 from agentos.runtime import failures
-from agentos.runtime.budget import Usage
+from agentos.runtime.budget import MOST_TOKENS, MOST_USD, Usage, figure
 from agentos.runtime.failures import Failed, MissingKey, MissingTool, ProviderDown, RateLimited, TimedOut
 
 MOST_ANSWER = 256 << 10
@@ -237,14 +237,16 @@ def _usage(lib: Any, name: str, usage: Any) -> Usage:
     """What the provider says it took; the price is the provider's own, else litellm's, else unknown."""
     if usage is None:
         return Usage()
-    usd = getattr(usage, "cost", None)
-    if not isinstance(usd, int | float):
-        usd = None
-        with suppress(lib.exceptions.ModelNotMappedError, lib.exceptions.BadRequestError):
-            usd = lib.completion_cost(
-                completion_response=lib.ModelResponse(model=name, usage=usage), model=name
-            )
-    return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0, usd)
+    said = (usage.prompt_tokens, usage.completion_tokens)
+    into, out = (int(figure(each, MOST_TOKENS) or 0) for each in said)
+    usd = figure(getattr(usage, "cost", None), MOST_USD)
+    if usd is None:
+        known = usage if (into, out) == said else lib.Usage(prompt_tokens=into, completion_tokens=out)
+        reply = lib.ModelResponse(model=name, usage=known)
+        unpriced = (lib.exceptions.ModelNotMappedError, lib.exceptions.BadRequestError, OverflowError)
+        with suppress(*unpriced):
+            usd = figure(lib.completion_cost(completion_response=reply, model=name), MOST_USD)
+    return Usage(into, out, usd)
 
 
 def sound(text: str) -> str:

@@ -5,14 +5,13 @@ of anything else its text is kept and its cost is unknown. docs/agents.md has a 
 """
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from agentos.runtime import failures
-from agentos.runtime.budget import Usage
+from agentos.runtime.budget import MOST_TOKENS, MOST_USD, Usage, figure
 from agentos.runtime.failures import Failed, MissingKey, ProviderDown
 
 _AIDER = re.compile(r"Tokens: ([\d.,]+k?) sent(?:,[^\n]*?)?, ([\d.,]+k?) received\.?", re.ASCII)
@@ -42,9 +41,6 @@ _OUTPUTS = ("output_tokens", "completion_tokens", "outputTokens")
 
 MOST_BYTES = 32 << 20
 """Of a report that is read; a trajectory holds everything that was said."""
-
-MOST_TOKENS, MOST_USD = 10**12, 1e9
-"""No run takes more; what claims to is not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +99,7 @@ def _claude_usage(result: dict[str, Any]) -> Usage:
         total += _usage(each, None)
     if not total.tokens:
         return _usage(result.get("usage"), result.get("total_cost_usd"))
-    return Usage(total.input_tokens, total.output_tokens, _amount(result.get("total_cost_usd"), MOST_USD))
+    return Usage(total.input_tokens, total.output_tokens, figure(result.get("total_cost_usd"), MOST_USD))
 
 
 def _codex(found: list[dict[str, Any]]) -> Report | None:
@@ -143,7 +139,7 @@ def _trajectory(found: list[dict[str, Any]]) -> Report | None:
         total += _usage(response.get("usage") if isinstance(response, dict) else None, None)
     info = whole["info"]
     stats = info.get("model_stats")
-    cost = _amount(stats.get("instance_cost"), MOST_USD) if isinstance(stats, dict) else None
+    cost = figure(stats.get("instance_cost"), MOST_USD) if isinstance(stats, dict) else None
     ended = _text(info.get("exit_status"))
     is_failed = ended not in ("", "Submitted")
     last = whole["messages"][-1] if is_failed and whole["messages"] else None
@@ -163,7 +159,7 @@ def _aider(output: str) -> Report:
     It leaves with 0 whatever happened: it has failed where an error of litellm's is the last that it met.
     """
     counts = [(_count(sent), _count(received)) for sent, received in _AIDER.findall(output)]
-    costs = [_amount(text, MOST_USD) for text in _AIDER_COST.findall(output)]
+    costs = [figure(text, MOST_USD) for text in _AIDER_COST.findall(output)]
     usage = Usage(
         sum(sent for sent, _ in counts), sum(received for _, received in counts), costs[-1] if costs else None
     )
@@ -178,26 +174,17 @@ def _usage(found: Any, usd: Any) -> Usage:
     """Tokens by the names that providers have; Claude Code counts apart what came from a cache."""
     named: Mapping[str, Any] = found if isinstance(found, dict) else {}
     into, out = (sum(_tokens(named.get(name)) for name in names) for names in (_INPUTS, _OUTPUTS))
-    return Usage(into, out, _amount(usd, MOST_USD))
+    return Usage(into, out, figure(usd, MOST_USD))
 
 
 def _tokens(value: Any) -> int:
-    return int(_amount(value, MOST_TOKENS) or 0)
-
-
-def _amount(value: Any, most: float) -> float | None:
-    """A figure as a number; None for what is none, or is beyond belief."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) and 0 <= number <= most else None
+    return int(figure(value, MOST_TOKENS) or 0)
 
 
 def _count(text: str) -> int:
     """`1.2k` is 1,200."""
     factor = 1000 if text.endswith("k") else 1
-    return int((_amount(text.rstrip("k").replace(",", ""), MOST_TOKENS) or 0) * factor)
+    return int((figure(text.rstrip("k").replace(",", ""), MOST_TOKENS) or 0) * factor)
 
 
 def _text(value: Any) -> str:

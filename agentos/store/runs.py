@@ -1,5 +1,6 @@
 """Runs in history: what the trailers of settled commits say about who ran, what it cost, and how it went."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -161,9 +162,10 @@ def _run(time: str, said: Mapping[str, str]) -> Run:
 def _number(said: Mapping[str, str], name: str) -> float:
     """A trailer as a number; nothing where somebody wrote something else."""
     try:
-        return max(0.0, float(said.get(name, 0)))
+        number = float(said.get(name, 0))
     except ValueError:
         return 0.0
+    return number if 0 <= number < math.inf else 0.0
 
 
 def _moment(text: str) -> datetime | None:
