@@ -115,6 +115,14 @@ REFUSED: list[tuple[o.Action, str]] = [
     (o.WriteDocument("docs/templates/x.md", "T", "T"), "templates are a person's"),
     (o.WriteDocument("docs/../agents/technical.md", "T", "T"), "can't be a document"),
     (o.WriteDocument("docs/./x.md", "T", "T"), "can't be a document"),
+    (o.WriteDocument("docs/.git/x.md", "T", "T"), "would steer people's tools"),
+    (o.WriteDocument("docs/git~1/x.md", "T", "T"), "would steer people's tools"),
+    (o.WriteDocument("docs/.github/x.md", "T", "T"), "would steer people's tools"),
+    (o.WriteDocument("docs/CLAUDE.md", "T", "T"), "would steer people's tools"),
+    (o.WriteDocument("docs/.Claude/commands/x.md", "T", "T"), "would steer people's tools"),
+    (o.WriteDocument("docs/a\\..\\x.md", "T", "T"), "can't be a document"),
+    (o.WriteDocument("docs/Team.md", "T", "T"), "docs/Team.md is docs/team.md to some disks"),
+    (o.WriteDocument("docs/team.md/x.md", "T", "T"), "can't be a document"),
     (o.Ask("Who am I?", to="technical"), "can't ask yourself"),
     (o.Ask("Anyone?", to="nobody"), "Nobody here is called"),
     (o.ProposeAgent("qa", "R", ("a",), "Be.", "Since."), "is taken"),
@@ -138,6 +146,18 @@ def test_what_is_refused_is_said_and_the_rest_is_applied(
     assert after.documents.rows == before.documents.rows and after.agents.rows == before.agents.rows
     assert after.task("2").replace(estimate=None) == before.task("2")
     assert all(after.tasks[name] == before.tasks[name] for name in before.tasks if "002" not in name)
+
+
+def test_a_document_takes_no_files_place(working: Scratch) -> None:
+    """A folder where a file was: the file would be gone."""
+    working.write("docs/LICENSE", "Mine.\n")
+    working.git("add", "docs/LICENSE")
+    working.git("commit", "-qm", "A licence")
+    head = working.git("rev-parse", "HEAD")
+    with pytest.raises(AgentOSError, match="docs/LICENSE is a file, and nothing can be written below it"):
+        settled(working, o.WriteDocument("docs/LICENSE/x.md", "T", "T"))
+    assert working.git("rev-parse", "HEAD") == head and working.read("docs/LICENSE") == "Mine.\n"
+    assert working.git("status", "--porcelain") == ""
 
 
 def test_a_task_is_named_by_any_unique_part(working: Scratch) -> None:

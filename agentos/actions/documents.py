@@ -6,7 +6,7 @@ from typing import Any
 
 from agentos.actions.tasks import member
 from agentos.errors import Invalid, NotFound, Usage
-from agentos.model import ids
+from agentos.model import ids, protected
 from agentos.model.board import Board
 from agentos.model.records import Document
 from agentos.model.words import kind_of
@@ -81,7 +81,9 @@ def write(
 
     Raises Invalid for a path that is no document's, or a file there that is none.
     """
-    if kind_of(path) != "document" or any(part in ("", ".", "..") for part in path.split("/")):
+    *folders, _ = parts = path.split("/")
+    is_odd = any(map(protected.is_gits_own, parts)) or any(name.endswith(".md") for name in folders)
+    if kind_of(path) != "document" or is_odd or "\\" in path:
         raise Invalid(f"{path!r} can't be a document: it is docs/…/name.md.")
     if not draft.has(path):
         fields = {"title": title, "type": type, "task": task, "created_by": draft.by.name}

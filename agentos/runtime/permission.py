@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from agentos.model import ids, rules
+from agentos.model import ids, protected, rules
 from agentos.model.board import Board
 from agentos.model.records import Agent, Task
 from agentos.runtime import outbox as o
@@ -79,6 +79,13 @@ def beyond_an_answer(action: o.Action) -> str | None:
 def _why_not_write(board: Board, task: Task, agent: Agent, path: str) -> str | None:
     if path.casefold().startswith(TEMPLATES):
         return "templates are a person's"
+    if protected.why_left_out(path, "") or protected.steers(path):
+        return (
+            f"{path} would steer people's tools; hand such a file in with your work, for a person to look at"
+        )
+    like = next((other for other in board.documents if protected.fold(other) == protected.fold(path)), path)
+    if like != path:
+        return f"{path} is {like} to some disks; write to that, or take another name"
     document = board.documents.get(path)
     if document is not None and document.created_by != agent.name and document.task != task.id:
         return f"{path} is {document.created_by or 'somebody'}'s; comment on it instead"

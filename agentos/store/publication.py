@@ -1,11 +1,12 @@
 """Publication: a draft becomes a commit, and ref, working tree and index follow in an order that survives."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from agentos.errors import AgentOSError
+from agentos.errors import AgentOSError, Invalid
 from agentos.model.activity import Actor
 from agentos.store import index, journal, recovery, refs
 from agentos.store.draft import Draft
@@ -131,11 +132,21 @@ def _write_commit(store: Store, objects: Objects, draft: Draft, message: str) ->
         for path, data in draft.written.items()
     }
     under = draft.joined.tree if draft.joined else draft.refs.tree
+    _require_room(objects, under, blobs)
     tree = objects.tree_with(under, blobs) or objects.write("tree", b"")
     who = _ident(draft.by, draft.now)
     parents = "".join(f"parent {head}\n" for head in draft.heads)
     text = f"tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}"
     return objects.write("commit", text.encode(errors="surrogateescape")), tree
+
+
+def _require_room(objects: Objects, tree: str | None, blobs: Mapping[str, str | None]) -> None:
+    """Raises Invalid where a file has the name of a folder that is wanted: it would be gone."""
+    written = [path for path, blob in blobs.items() if blob is not None]
+    wanted = {path[:i] for path in written for i, char in enumerate(path) if char == "/"}
+    for folder in sorted(wanted):
+        if blobs.get(folder, "") is not None and objects.entry(tree, folder):
+            raise Invalid(f"{folder} is a file, and nothing can be written below it; take another name.")
 
 
 def _ident(by: Actor, moment: datetime) -> str:
