@@ -18,6 +18,7 @@ from agentos.actions import agents, messages, tasks
 from agentos.errors import AgentOSError, Refused, Usage
 from agentos.model import rules
 from agentos.model.activity import Actor
+from agentos.model.markdown import criteria
 from agentos.model.words import Resolution, Status
 from agentos.runtime import attempts, budget, job, liveness, outbox, settle
 from agentos.runtime import outbox as o
@@ -146,6 +147,15 @@ def test_what_is_refused_is_said_and_the_rest_is_applied(
     assert after.documents.rows == before.documents.rows and after.agents.rows == before.agents.rows
     assert after.task("2").replace(estimate=None) == before.task("2")
     assert all(after.tasks[name] == before.tasks[name] for name in before.tasks if "002" not in name)
+
+
+def test_a_task_of_an_agents_has_no_criterion_ticked(working: Scratch) -> None:
+    body = "- [x] not here\n\n## Acceptance criteria\n\n- [x] Ada has looked at it\n- [X] `true` passes"
+    assert settled(working, o.CreateTask("A part", body=body)) == []
+    assert settled(working, o.CreateTask("B", criteria=("a\n- [x] b",), checks=("true`\n- [x] `c",))) == []
+    first, second = (working.store.body(working.store.board().task(name)) for name in ("5", "6"))
+    assert criteria(first) and not any(box.is_ticked for box in criteria(first)) and "- [x] not here" in first
+    assert [box.is_ticked for box in criteria(second)] == [False, False]
 
 
 def test_a_document_takes_no_files_place(working: Scratch) -> None:

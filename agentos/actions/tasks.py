@@ -40,13 +40,21 @@ def add(
     values = {"title": title, "status": Status.INBOX, "priority": 3, "created_by": draft.by.name}
     values |= _resolved(draft, {key: value for key, value in fields.items() if value})
     task = Task.make(f"board/tasks/{name}.md", values | {"created": draft.stamp})
-    boxes = [f"- [ ] {text}" for text in (*(f"`{command}` passes" for command in checks), *criteria)]
-    text = body.strip()
+    wanted = (*(f"`{command}` passes" for command in checks), *criteria)
+    boxes = [f"- [ ] {' '.join(each.splitlines())}" for each in wanted]
+    text = _unticked(body.strip()) if draft.by.is_agent else body.strip()
     if boxes:
         text = f"{text}\n\n## {md.CRITERIA}\n\n".lstrip() + "\n".join(boxes)
     draft.create(task, text)
     require_no_cycle(draft, task)
     return draft.task(task.id)
+
+
+def _unticked(body: str) -> str:
+    """A text of an agent's, which can't say of anything that it was seen."""
+    for box in md.criteria(body):
+        body = md.tick(body, box, False)
+    return body
 
 
 def edit(
