@@ -229,6 +229,16 @@ def test_records_policy_and_links_that_lead_out_stay_behind(bench_or_off: Bench)
     )
 
 
+def test_an_encoding_that_no_file_is_in_loses_no_work(bench_or_off: Bench) -> None:
+    """Git gives up over it; the attributes themselves are left out, as ever."""
+    handed = bench_or_off.work(
+        "echo '* working-tree-encoding=UTF-16' > .gitattributes; echo x > src/new.py; echo more >> src/app.py"
+    )
+    assert bench_or_off.files(handed.commit) == ["src/app.py", "src/new.py"]
+    assert bench_or_off.scratch.git("show", f"{handed.commit}:src/app.py") == "print('hello')\nmore\n"
+    assert [line.partition(":")[0] for line in handed.left_out] == [".gitattributes"]
+
+
 def test_a_person_can_open_protected_paths(bench_or_off: Bench) -> None:
     scratch = bench_or_off.scratch
     scratch.write(

@@ -43,7 +43,10 @@ settled
 add 2> /dev/null || {
   chmod -R u+rwX . 2> /dev/null || :
   spec > "$BOX/spec"
-  add --ignore-errors 2> "$BOX/refused" || [ $? = 1 ]
+  add --ignore-errors 2> "$BOX/refused" || [ $? = 1 ] || {
+    echo '* -working-tree-encoding' > "$GIT_DIR/info/attributes"
+    add --ignore-errors 2> "$BOX/refused" || [ $? = 1 ]
+  }
 }
 tree=$(git write-tree)
 printf '%s\n^%s^{tree}\n' "$tree" "$PARENT" | git pack-objects -q --revs "$BOX/out" > /dev/null
@@ -55,7 +58,8 @@ Folders with a repository of their own and huge files are passed over. Refreshed
 are as they were, and its date says that this holds for those of the same second too: nobody is left who could
 have changed one since. Else `add` wrote them all anew, since in there git can't touch the person's objects.
 Before it is refreshed it knows of no file, and its date keeps git from reading some of them twice.
-What the agent has closed is opened. Of a commit alone, `pack-objects` leaves nothing out here: it
+What the agent has closed is opened, and where attributes name an encoding that a file is not in, over which
+git gives up, files are taken as they lie there. Of a commit alone, `pack-objects` leaves nothing out here: it
 looks at trees only where commits lead to them.
 """
 
