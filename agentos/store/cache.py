@@ -11,6 +11,7 @@ import gc
 import marshal
 import os
 import sys
+import threading
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -163,6 +164,6 @@ def _read(path: Path) -> Any:
 
 def _write(path: Path, data: Any) -> None:
     body = marshal.dumps(data)
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")  # readers take no lock
     partial.write_bytes(_MAGIC + zlib.crc32(body).to_bytes(4, "big") + body)
     partial.replace(path)

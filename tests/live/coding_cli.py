@@ -1,8 +1,8 @@
 """One task by each real coding command line, from its claim to its commit: `make live-cli [CLI=claude]`.
 
 Each comes from the package registry into a folder of its own, is run as docs/agents.md says, and asks a scripted
-server on 127.0.0.1 through the sandbox's relay; then with a wrong key and
-with none. What is missing skips with words.
+server on 127.0.0.1 through the sandbox's relay; then with a wrong key and with none. What is missing skips with
+words.
 Nothing here belongs to the product.
 """
 
