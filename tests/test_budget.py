@@ -136,12 +136,22 @@ def test_ten_runs_side_by_side_pass_a_cap_by_at_most_one_call_each(tmp_path: Pat
 
 SECRETS = [
     ("GitHub token", "ghp_" + "a1B2" * 9),
+    ("GitHub token", "github_pat_" + "11ABCDE0Y0a1B2c3D4e5F6"),
+    ("GitLab token", "glpat-" + "a1B2c3D4e5F6g7H8i9J0"),
     ("AWS access key", "AKIA" + "ABCDEFGHIJKLMNOP"),
     ("Anthropic key", "sk-ant-" + "api03-abcDEF123456_-abcdef"),
     ("OpenAI key", "sk-" + "proj-abcDEF123456abcdef7890"),
+    ("OpenAI key", "sk-" + "a1B2" * 8),
+    ("OpenRouter key", "sk-or-v1-" + "0a1b2c3d" * 8),
     ("Google key", "AIza" + "A1b2C3d" * 5),
+    ("Google client secret", "GOCSPX-" + "A1b2C3d" * 4),
     ("Slack token", "xoxb-" + "123456789012-abcdefgh"),
+    ("Slack web hook", "https://hooks.slack.com/" + "services/T0AB1/B0CD2/a1B2c3D4e5F6g7H8i9J0"),
     ("Stripe key", "sk_live_" + "abcdEFGH12345678"),
+    ("Hugging Face token", "hf_" + "aBcDeFgHiJ" * 3),
+    ("npm token", "npm_" + "a1B2" * 9),
+    ("PyPI token", "pypi-AgE" + "IcHlwaS5v" * 6),
+    ("SendGrid key", "SG." + "a1B2c3D4e5F6g7H8i9J0kL." + "a1B2c3D4e5" * 4 + "x_Z"),
     ("JSON web token", "eyJ" + "hbGciOiJIUzI1.eyJzdWIiOiIxMjM0.SflKxwRJSMeKKF2QT4"),
     (
         "private key",
@@ -150,6 +160,10 @@ SECRETS = [
     ("password in an address", "postgres://app:" + "s3cr3tpw@db.example/app"),
     ("bearer token", "Authorization: Bearer " + "abcdefghijklmnop.qrstuv"),
 ]
+
+
+def test_every_format_has_an_example() -> None:
+    assert {kind for kind, _ in SECRETS} == secrets._FORMATS.keys()
 
 
 @pytest.mark.parametrize(("kind", "text"), SECRETS, ids=[kind for kind, _ in SECRETS])
