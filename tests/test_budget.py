@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from agentos.model.board import Board, Table
+from agentos.model.board import Board
 from agentos.model.records import Agent, Config
+from agentos.model.tables import Table
 from agentos.runtime import runlog, secrets
 from agentos.runtime.budget import Cap, Meter, Usage, caps
 from agentos.runtime.failures import Capped

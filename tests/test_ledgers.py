@@ -13,9 +13,10 @@ from conftest import Scratch
 
 from agentos.actions import tasks
 from agentos.model import soundness, working
-from agentos.model.board import Board, Row, Table
+from agentos.model.board import Board
 from agentos.model.ledger import Ledger
 from agentos.model.records import Task
+from agentos.model.tables import Row, Table
 from agentos.model.words import Status
 from agentos.store import cache, snapshot
 from agentos.store.cache import File

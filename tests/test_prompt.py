@@ -7,8 +7,9 @@ from conftest import Scratch
 
 from agentos.actions import messages, tasks
 from agentos.model.activity import Actor
-from agentos.model.board import Board, Table
+from agentos.model.board import Board
 from agentos.model.records import Agent, Task
+from agentos.model.tables import Table
 from agentos.runtime.prompt import BUDGETS, Prompt, compose, fence, gather, within
 from agentos.store.draft import Draft
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from agentos.errors import AgentOSError, NotFound, Refused, Usage
 from agentos.model import activity, changes, ids, markdown, ranking, rules, soundness, times, working
 from agentos.model.activity import Activity, Actor, Event
-from agentos.model.board import Board, Problem, Table
+from agentos.model.board import Board, Problem
 from agentos.model.consequences import consequences
 from agentos.model.records import Agent, Config, Message, Record, Resolution, Status, Task
+from agentos.model.tables import Table
 from agentos.orchestrator import schedule
 from agentos.orchestrator.schedule import Wake
 

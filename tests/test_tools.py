@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from agentos.errors import Refused
-from agentos.model.board import Board, Table
+from agentos.model.board import Board
 from agentos.model.records import Agent, Task
+from agentos.model.tables import Table
 from agentos.runtime import files, outbox, tools
 from agentos.runtime.provider import Call
 from agentos.runtime.runners import Work

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from agentos.model.board import Board, Table
+from agentos.model.board import Board
 from agentos.model.records import Message, Task
+from agentos.model.tables import Table
 from agentos.model.words import task_number
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentos.errors import Invalid
-from agentos.model.board import Board, Problem, Row, Table, duplicates
+from agentos.model.board import Board, Problem, duplicates
 from agentos.model.briefs import Brief
 from agentos.model.ledger import Ledger
 from agentos.model.records import FORMAT, RECORDS, Config
+from agentos.model.tables import Row, Table
 from agentos.model.words import kind_of, task_number
 from agentos.store import cache
 from agentos.store.cache import File, Snapshot, uncollected
