@@ -1,6 +1,7 @@
 """Hand edits: stale saves, returns, files renamed and saved again under old names, and commits that raced."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -398,3 +399,28 @@ def test_a_file_opened_for_writing_is_not_exchanged(tmp_path: Path) -> None:
     exchange.put(file, b"old", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert file.read_bytes() == b"new"
+
+
+def test_a_file_that_a_person_makes_a_folder_of_is_one(scratch: Scratch) -> None:
+    """And the other way round; what an agent writes there is refused, as what is there would be gone."""
+    page = "---\ntitle: X\ntype: research\n---\nWords.\n"
+    scratch.write("docs/team", "A file.\n")
+    scratch.write("docs/notes.md/keep.txt", "In a folder.\n")
+    scratch.git("add", "docs")
+    scratch.git("commit", "-qm", "Files")
+    (scratch.root / "docs/team").unlink()
+    shutil.rmtree(scratch.root / "docs/notes.md")
+    scratch.write("docs/team/x.md", page)
+    scratch.write("docs/notes.md", page)
+    scratch.act(lambda d: tasks.add(d, "One"))
+    assert set(scratch.store.board().documents) >= {"docs/team/x.md", "docs/notes.md"}
+    assert scratch.git("status", "--porcelain") == ""
+
+
+def test_a_pipe_in_the_place_of_the_page_is_not_waited_for(scratch: Scratch) -> None:
+    (scratch.root / "WORKING.md").unlink()
+    os.mkfifo(scratch.root / "WORKING.md")
+    done = scratch.act(lambda d: tasks.add(d, "One"))
+    assert done.commit and "was left as it is" in done.notes[0]
+    with pytest.raises(exchange.Surprise):
+        exchange.read(scratch.root / "WORKING.md")

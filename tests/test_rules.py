@@ -795,6 +795,7 @@ def test_each_change_of_a_task_is_one_event(before: Task, after: Task, event: st
         ("- [ ] a\n", "- [x] a\n- [ ] b\n", "text edited"),
         ("```\n- [ ] a\n```\n", "```\n- [x] a\n```\n", "text edited"),
         ("- [ ] x\n\n# Acceptance criteria\n\n- [ ] a\n", "- [x] x\n\n# Acceptance criteria\n\n- [ ] a\n", "text edited"),
+        ("- [x]: a\n- [ ] b\n", "- [ ]: a\n- [ ] b\n", "text edited"),
         ("", "Words.\n", "text edited"),
     ],
 )  # fmt: skip

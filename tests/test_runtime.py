@@ -170,6 +170,16 @@ def test_a_document_takes_no_files_place(working: Scratch) -> None:
     assert working.git("status", "--porcelain") == ""
 
 
+def test_a_document_takes_no_folders_place(working: Scratch) -> None:
+    working.write("docs/notes.md/keep.txt", "Mine.\n")
+    working.git("add", "docs")
+    working.git("commit", "-qm", "A folder called as a document")
+    head = working.git("rev-parse", "HEAD")
+    with pytest.raises(AgentOSError, match=r"docs/notes\.md is a folder, and no file can take its place"):
+        settled(working, o.WriteDocument("docs/notes.md", "T", "T"))
+    assert working.git("rev-parse", "HEAD") == head and working.read("docs/notes.md/keep.txt") == "Mine.\n"
+
+
 def test_a_task_is_named_by_any_unique_part(working: Scratch) -> None:
     """As people may, and models do; what was just made counts too."""
     refused = settled(

@@ -213,10 +213,10 @@ def test_records_policy_and_links_that_lead_out_stay_behind(bench_or_off: Bench)
         "echo '*.py filter=x' > .gitattributes; rm .gitignore; mkdir -p .github/workflows .ci board/config.yml.d;"
         "touch .github/workflows/ci.yml .ci/run Jenkinsfile src/.gitmodules board/config.yml.d/x;"
         "ln -s /etc/passwd out; ln -s ../../x src/out; ln -s ../.git/config src/into; ln -s ../src src/fine;"
-        "mkdir -p src/d; ln -s .. src/d/up; ln -s d/up/../../key src/turn;"
+        "mkdir -p src/d; ln -s .. src/d/up; ln -s d/up/../../key src/turn; ln -s ./.././src src/back;"
         "printf -- '---\\ntype: protocol\\n---\\n' > docs/rules.md; echo more >> docs/guide.md"
     )
-    assert bench_or_off.files(handed.commit) == ["docs/guide.md", "src/d/up", "src/fine"]
+    assert bench_or_off.files(handed.commit) == ["docs/guide.md", "src/back", "src/d/up", "src/fine"]
     why = dict(line.split(": ", 1) for line in handed.left_out)
     assert set(why) == {
         "board/config.yml", "agents/technical.md", "WORKING.md", f"board/tasks/{bench_or_off.task.id}.md",

@@ -142,6 +142,8 @@ def _ticks(old: str, new: str) -> Ticks | None:
     from agentos.model import markdown
 
     was, now = (markdown.criteria(text) for text in (old, new))
+    if len(was) != len(now):  # `- [x]: words` is a link's address to Markdown, and `- [ ]: words` a box
+        return None
     cleared = sum(a.is_ticked and not b.is_ticked for a, b in zip(was, now, strict=True))
     ticked = sum(b.is_ticked and not a.is_ticked for a, b in zip(was, now, strict=True))
     if ticked:

@@ -4,6 +4,7 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import dropwhile
 from typing import NamedTuple
 
 from agentos.model.words import kind_of
@@ -118,13 +119,14 @@ def may_be_document(path: str, prefix: str) -> bool:
     return folded.startswith(root) and kind_of(folded.removeprefix(root)) == "document"
 
 
-_TURNS = re.compile(r"(^|/)(?!\.{1,2}/)[^/]+/(.*/)?\.\.(/|$)")
-"""A `..` after a name: where it leads is known only to who knows whether the name is a link itself."""
-
-
 def leads_out(path: str, target: bytes) -> bool:
-    """Whether a symbolic link at this path may point outside the repository, or into git's folder."""
+    """Whether a symbolic link at this path may point outside the repository, or into git's folder.
+
+    Where a `..` after a name leads is known only to who knows whether the name is a link itself.
+    """
     text = target.decode(errors="surrogateescape")
     where = posixpath.normpath(posixpath.join(posixpath.dirname(path), text))
-    is_outside = text.startswith("/") or where == ".." or where.startswith("../") or bool(_TURNS.search(text))
-    return is_outside or ".git" in fold(where).split("/")
+    steps = (step for step in text.split("/") if step not in ("", "."))
+    turns = ".." in dropwhile("..".__eq__, steps)
+    is_outside = text.startswith("/") or where == ".." or where.startswith("../")
+    return is_outside or turns or ".git" in fold(where).split("/")

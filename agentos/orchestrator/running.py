@@ -80,8 +80,7 @@ class Running:
         try:
             report = self._tick()
         except (AgentOSError, OSError) as error:
-            before = notes(error) if isinstance(error, AgentOSError) else ()
-            self._say_new([*before, f"A tick came to nothing: {error}"])
+            self._say_new([*notes(error), f"A tick came to nothing: {error}"])
             return
         if report.notes == (ticking.ANOTHER,):
             threading.Timer(SHORTEST, self._changes.wake).start()

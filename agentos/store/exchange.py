@@ -138,12 +138,21 @@ def leftovers(file: Path) -> list[Path]:
 def read(file: Path) -> bytes | None:
     """The bytes of a plain file; None for none. Raises Surprise for what is no plain file."""
     try:
-        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
+        with open(file, "rb", opener=_plain) as stream:
             return stream.read()
     except FileNotFoundError:
         return None
     except OSError:
         raise Surprise from None
+
+
+def _plain(name: str, flags: int) -> int:
+    """Open a plain file; a pipe isn't waited for. Raises Surprise for anything else."""
+    handle = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise Surprise
+    return handle
 
 
 def look(file: Path) -> Shape | None:

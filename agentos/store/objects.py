@@ -216,14 +216,22 @@ class Objects:
 
     def entry(self, tree: str | None, path: str) -> Entry | None:
         """The file at a path of a tree: a blob, a link or a submodule; None for none and for a folder."""
+        entry = self._line(tree, path)
+        return entry if entry and entry.mode != FOLDER else None
+
+    def is_folder(self, tree: str | None, path: str) -> bool:
+        """Whether a folder is at a path of a tree."""
+        entry = self._line(tree, path)
+        return entry is not None and entry.mode == FOLDER
+
+    def _line(self, tree: str | None, path: str) -> Entry | None:
         *folders, name = os.fsencode(path).split(b"/")
         for folder in folders:
             entry = self.tree(tree).get(folder)
             if entry is None or entry.mode != FOLDER:
                 return None
             tree = entry.oid
-        entry = self.tree(tree).get(name)
-        return entry if entry and entry.mode != FOLDER else None
+        return self.tree(tree).get(name)
 
     def flush(self) -> None:
         """Everything written so far, on disk: file and folder are synced before this returns.

@@ -132,7 +132,7 @@ def _write_commit(store: Store, objects: Objects, draft: Draft, message: str) ->
         for path, data in draft.written.items()
     }
     under = draft.joined.tree if draft.joined else draft.refs.tree
-    _require_room(objects, under, blobs)
+    _require_room(objects, draft.refs.worktree, under, blobs)
     tree = objects.tree_with(under, blobs) or objects.write("tree", b"")
     who = _ident(draft.by, draft.now)
     parents = "".join(f"parent {head}\n" for head in draft.heads)
@@ -140,12 +140,21 @@ def _write_commit(store: Store, objects: Objects, draft: Draft, message: str) ->
     return objects.write("commit", text.encode(errors="surrogateescape")), tree
 
 
-def _require_room(objects: Objects, tree: str | None, blobs: Mapping[str, str | None]) -> None:
-    """Raises Invalid where a file has the name of a folder that is wanted: it would be gone."""
+def _require_room(
+    objects: Objects, top: Path | None, tree: str | None, blobs: Mapping[str, str | None]
+) -> None:
+    """Raises Invalid where a folder would take the place of a file, or a file that of a folder.
+
+    What is there would be gone; where a person has done so in the working tree, it is meant.
+    """
     written = [path for path, blob in blobs.items() if blob is not None]
+    for path in written:
+        if objects.is_folder(tree, path) and not (top and (top / path).is_file()):
+            raise Invalid(f"{path} is a folder, and no file can take its place; take another name.")
     wanted = {path[:i] for path in written for i, char in enumerate(path) if char == "/"}
     for folder in sorted(wanted):
-        if blobs.get(folder, "") is not None and objects.entry(tree, folder):
+        is_file = blobs.get(folder, "") is not None and objects.entry(tree, folder)
+        if is_file and not (top and (top / folder).is_dir()):
             raise Invalid(f"{folder} is a file, and nothing can be written below it; take another name.")
 
 

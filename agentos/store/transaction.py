@@ -79,7 +79,10 @@ def transact(
                     objects.forget()
         finally:
             objects.close()
-    raise Conflict("The branch is moved faster than a transaction can finish; try again.")
+    late = Conflict("The branch is moved faster than a transaction can finish; try again.")
+    for note in stands:
+        late.add_note(note)
+    raise late
 
 
 @contextmanager
