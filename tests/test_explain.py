@@ -8,6 +8,7 @@ from conftest import Cli, Scratch
 from agentos.actions import messages, tasks
 from agentos.model import explaining, ranking
 from agentos.model.activity import Actor
+from agentos.model.words import Status
 
 TECHNICAL = Actor("technical", is_agent=True)
 
@@ -56,6 +57,17 @@ def test_a_task_whose_agents_are_full_says_who_holds_what(scratch: Scratch, cli:
     )
     cli("task", "assign", "4", "ada-lovelace")
     assert cli("task", "explain", "1").out.startswith("next       the orchestrator, on the next tick\n")
+
+
+def test_a_task_that_waits_for_its_parts_takes_up_nobody(scratch: Scratch, cli: Cli) -> None:
+    def goal(draft: Any) -> None:
+        tasks.add(draft, "Goal", assignees=["technical"])
+        tasks.move(draft, "1", Status.IN_PROGRESS)
+        tasks.add(draft, "Part", parent="1", needs=["backend-developer"])
+
+    scratch.act(goal)
+    said = cli("task", "explain", "2").out
+    assert "goes to    technical" in said and "technical yes: it does backend-developer, it has 0 of 1" in said
 
 
 def test_a_runner_that_there_is_not_is_refused(scratch: Scratch, cli: Cli) -> None:

@@ -15,7 +15,7 @@ from conftest import Cli, Outcome, Scratch
 from test_heartbeat import TASK, confinement, equip, history, newest, setting, team, tick, wait_for
 
 from agentos.actions import messages, tasks
-from agentos.model import rules
+from agentos.model import explaining
 from agentos.model.activity import Actor
 from agentos.model.words import Status
 from agentos.orchestrator import tick as ticking
@@ -161,7 +161,7 @@ def test_checks_that_fail_on_merged_work_become_a_bug_fix_task(team: Scratch, cl
     assert "`grep -c whole made.txt` leaves with 1:\n\n```\n0\n```" in text, "what it printed"
     assert "- [ ] `grep -c whole made.txt` passes" in text
     assert (whole.status, whole.blocked) == (Status.IN_PROGRESS, None)
-    assert rules.next_step(board, whole) == "waits for its children"
+    assert explaining.next_step(board, whole) == "waits for its children"
     equip(team, "technical", command=["sh", "-c", "echo whole > made.txt"])
     assert [beat.task for beat in tick(team, agent="technical").beats] == [bug.id]
     assert [beat.outcome for beat in tick(team, agent="qa").beats] == ["settled"]

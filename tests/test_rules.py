@@ -13,7 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentos.errors import AgentOSError, NotFound, Refused, Usage
-from agentos.model import activity, changes, ids, markdown, ranking, rules, soundness, times, working
+from agentos.model import (
+    activity,
+    changes,
+    explaining,
+    ids,
+    markdown,
+    ranking,
+    rules,
+    soundness,
+    times,
+    working,
+)
 from agentos.model.activity import Activity, Actor, Event
 from agentos.model.board import Board, Problem
 from agentos.model.consequences import consequences
@@ -236,7 +247,7 @@ def test_tasks_that_touch_the_same_paths_wait_for_each_other() -> None:
 def test_a_task_that_waits_for_a_path_says_so() -> None:
     waiting = task(1, "assigned", "a", touches=["x"])
     here = board(agent("a"), agent("b"), task(9, "in_progress", "b", touches=["x"]), waiting)
-    assert "TASK-009" in rules.next_step(here, waiting)
+    assert "TASK-009" in explaining.next_step(here, waiting)
 
 
 def test_a_review_is_never_done_by_an_author() -> None:
@@ -325,14 +336,14 @@ BOSS = agent("orchestrator", runner="rules")
     ],
 )
 def test_every_open_task_says_what_moves_it_next(one: Task, says: str) -> None:
-    assert says in rules.next_step(board(*TEAM, BOSS, one, task(2)), one)
+    assert says in explaining.next_step(board(*TEAM, BOSS, one, task(2)), one)
 
 
 def test_a_blocked_review_is_not_promised_to_a_reviewer() -> None:
     one = task(1, "review", "a", blocked="no key")
     here = board(*TEAM, one)
     assert rules.work_for(here, here.agents["qa"], NOW) is None
-    assert "no key" in rules.next_step(here, one)
+    assert "no key" in explaining.next_step(here, one)
 
 
 def promised(here: Board, one: Task) -> bool:
@@ -360,7 +371,7 @@ def promised(here: Board, one: Task) -> bool:
 def test_who_is_promised_a_task_can_really_move_it(one: Task) -> None:
     """Where the answer names a heartbeat or the orchestrator, the next tick does something."""
     here = board(*TEAM, BOSS, one)
-    says = rules.next_step(here, one)
+    says = explaining.next_step(here, one)
     assert promised(here, one) is says.startswith(
         ("the next heartbeat of", "the orchestrator", "a review by")
     )
@@ -368,14 +379,14 @@ def test_who_is_promised_a_task_can_really_move_it(one: Task) -> None:
 
 def test_a_paused_board_promises_no_heartbeat() -> None:
     one = task(1, "assigned", "a")
-    assert "paused" in rules.next_step(board(*TEAM, one, config=Config(paused=True)), one)
+    assert "paused" in explaining.next_step(board(*TEAM, one, config=Config(paused=True)), one)
 
 
 def test_a_goal_whose_children_are_all_done_does_not_wait_for_them() -> None:
     """A person may have closed the last child with git, past every transaction."""
     goal = task(1, "in_progress")
     here = board(*TEAM, goal, task(2, "done", parent=name(1)))
-    assert rules.next_step(here, goal) != "waits for its children"
+    assert explaining.next_step(here, goal) != "waits for its children"
 
 
 # Consequences -------------------------------------------------------------------------------------------

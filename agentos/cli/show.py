@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import typer
 
 from agentos.cli import context
-from agentos.model import rules
+from agentos.model import explaining, rules
 from agentos.model.activity import short
 from agentos.model.board import Board
 from agentos.model.records import Task
@@ -72,7 +72,7 @@ def task(board: Board, task: Task, body: str, updated: str | None, messages: int
         ("blocked", task.blocked),
         ("messages", str(messages) if messages else None),
         ("updated", updated),
-        ("next", rules.next_step(board, task) if task.is_open else None),
+        ("next", explaining.next_step(board, task) if task.is_open else None),
     ]
     lines = [(name, context.clean(value)) for name, value in facts if value]
     if not context.is_terminal():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from agentos.actions import judgement, reviews, setup, tasks
 from agentos.cli import context, keys, patches, review
 from agentos.cli.beat import nursery
-from agentos.model import rules, times
+from agentos.model import explaining, times
 from agentos.model.words import Status
 from agentos.orchestrator import tick as ticking
 from agentos.runtime import liveness, orphans, recording, runlog
@@ -109,7 +109,7 @@ def work(store: Store, told: ticking.OnBeat) -> str:
                 return ""
             if report.is_idle or not all(_is_soon(store, beat) for beat in report.beats):
                 said = [beat.text for beat in report.beats if beat.again]
-                return (said or [f"it waits for {rules.next_step(board, task)}"])[0]
+                return (said or [f"it waits for {explaining.next_step(board, task)}"])[0]
     return f"it is not done after {MOST_TICKS} ticks"
 
 

@@ -9,7 +9,6 @@ from agentos.model.board import Board
 from agentos.model.consequences import WAITS
 from agentos.model.ranking import ranked
 from agentos.model.records import Agent, Message, Task
-from agentos.model.times import stamp
 from agentos.model.words import Status, capability
 
 RUNNERS = ("rules", "checks", "command", "llm", "replay", "simulated")
@@ -72,76 +71,6 @@ def obstacle(board: Board, task: Task) -> str | None:
 def is_ready(board: Board, task: Task) -> bool:
     """Open, and everything it depends on is completed."""
     return task.is_open and obstacle(board, task) is None
-
-
-def next_step(board: Board, task: Task, rests: datetime | None = None) -> str:
-    """What moves this open task next: a run, a reviewer, a dependency, a person.
-
-    `rests` is the moment before which no run of it is tried, where one has failed.
-    """
-    when = f", at {stamp(rests)} or after" if rests else ""
-    if board.config.paused:
-        return "nobody: `paused: true` in board/config.yml stops every agent"
-    if task.status is Status.REVIEW and not task.blocked and task.id not in board.held:
-        if task.pr:
-            return f"its pull request, {task.pr}"
-        reviewers = [agent.name for agent in workers(board) if may_review(agent, task)]
-        return f"a review by {reviewers[0]}{when}" if reviewers else "a person's review"
-    stopped = obstacle(board, task)
-    if stopped:
-        return stopped
-    if task.assignees:
-        return _next_of(board, task, when)
-    if task.status is Status.IN_PROGRESS:
-        return "a person: it is in progress and nobody's"
-    team = workers(board)
-    missing = [need for need in wanted(task) if not any(meets(agent, need) for agent in team)]
-    if missing or not team:
-        lacks = " and ".join("/".join(need) for need in missing) or "any work"
-        return f"an agent able to do {lacks}: add one, or assign a person"
-    if _choose(board, task, team, _load(board)):
-        return "the orchestrator, on the next tick"
-    return f"waits for room: {_held(board, task, team)}"
-
-
-def _held(board: Board, task: Task, team: Sequence[Agent]) -> str:
-    """What keeps each agent from a task that only it and these could do."""
-    needs = wanted(task)
-    able = [a for a in team if not needs or any(meets(a, need) for need in needs)]
-    said = []
-    for agent in able[:3]:
-        own = board.work.get(agent.name, ())
-        held = [each for each in own if each.status is Status.ASSIGNED]
-        held += [each for each in own if each.status is Status.IN_PROGRESS and not is_waiting(board, each)]
-        first = sorted(held, key=lambda each: not each.blocked)[:1]
-        said += [f"{agent.name} holds {_held_up(each)}" for each in first]
-    return "; ".join(said) + ("; …" if len(able) > 3 else "")
-
-
-def _held_up(task: Task) -> str:
-    """A task in somebody's hands, and what takes it out of them where it does not go on by itself."""
-    if not task.blocked:
-        return f"{task.id} ({task.status})"
-    return f"{task.id}, which has to be unblocked or given to somebody else ({task.blocked})"
-
-
-def _next_of(board: Board, task: Task, when: str) -> str:
-    """Which of its assignees moves a ready task, and what keeps them from it."""
-    names = task.assignees[:1] if task.status is Status.IN_PROGRESS else task.assignees
-    able = [agent.name for agent in workers(board)]
-    runs = [name for name in names if name in able]
-    if not runs:
-        people = [name for name in names if name not in board.agents]
-        if people:
-            return f"{people[0]} (a person)"
-        why = cannot_run(board.agents[names[0]]) or "the orchestrator does no tasks; assign somebody else"
-        return f"{names[0]}, who can't run: {why}"
-    if task.status is not Status.IN_PROGRESS:
-        others = (t for t in board.open_tasks if t.status is Status.IN_PROGRESS and t.assignees)
-        ahead = next((other for other in others if overlap(task, other)), None)
-        if ahead:
-            return f"waits for {ahead.id}, which changes the same paths"
-    return f"the next heartbeat of {runs[0]}{when}"
 
 
 # Needs and agents ---------------------------------------------------------------------------------------
@@ -245,7 +174,7 @@ def orchestrate(board: Board, now: datetime, waking: Iterable[str] = ()) -> list
 
 def assign(board: Board, now: datetime) -> list[Task]:
     """Ready tasks without an assignee, given to whoever meets their needs and has room."""
-    team, load = workers(board), _load(board)
+    team, held = workers(board), load(board)
     free = [
         task
         for task in board.open_tasks
@@ -253,44 +182,44 @@ def assign(board: Board, now: datetime) -> list[Task]:
     ]
     given = []
     for task in ranked(board, free, now):
-        chosen = _choose(board, task, team, load)
+        chosen = choose(board, task, team, held)
         if chosen:
-            load[chosen[0]] = load.get(chosen[0], 0) + 1
+            held[chosen[0]] = held.get(chosen[0], 0) + 1
             given.append(task.replace(status=Status.ASSIGNED, assignees=tuple(chosen)))
     return given
 
 
-def _load(board: Board) -> dict[str, int]:
+def load(board: Board) -> dict[str, int]:
     """How many tasks each agent holds that take it up."""
-    load = dict(board.load)
+    held = dict(board.load)
     for task in _begun(board):
-        load[task.assignees[0]] -= is_waiting(board, task)
-    return load
+        held[task.assignees[0]] -= is_waiting(board, task)
+    return held
 
 
-def _choose(board: Board, task: Task, team: Sequence[Agent], load: Mapping[str, int]) -> list[str]:
+def choose(board: Board, task: Task, team: Sequence[Agent], held: Mapping[str, int]) -> list[str]:
     """One agent for each need, different ones where possible, the first with room to work; or nobody."""
     chosen: list[str] = []
     for need in wanted(task) or [()]:
         able = [agent for agent in team if not need or meets(agent, need)]
-        able.sort(key=lambda agent: _fitness(board, task, agent, load, chosen))
+        able.sort(key=lambda agent: _fitness(board, task, agent, held, chosen))
         if not able:
             return []
         if able[0].name not in chosen:
             chosen.append(able[0].name)
-    room = [a.name for a in team if a.name in chosen and load.get(a.name, 0) < a.agentos.max_tasks]
+    room = [a.name for a in team if a.name in chosen and held.get(a.name, 0) < a.agentos.max_tasks]
     chosen.sort(key=lambda name: name not in room)
     return chosen if room else []
 
 
 def _fitness(
-    board: Board, task: Task, agent: Agent, load: Mapping[str, int], chosen: Sequence[str]
+    board: Board, task: Task, agent: Agent, held: Mapping[str, int], chosen: Sequence[str]
 ) -> tuple[bool, float, int, str]:
     """What makes an agent come first: not chosen yet, load, past success on such labels, name."""
     labels = set(task.labels) - {SIMULATED}
     past = board.successes.get(agent.name, {})
     success = sum(past.get(label, 0) for label in labels)
-    return agent.name in chosen, load.get(agent.name, 0) / agent.agentos.max_tasks, -success, agent.name
+    return agent.name in chosen, held.get(agent.name, 0) / agent.agentos.max_tasks, -success, agent.name
 
 
 def _begun(board: Board) -> list[Task]:
