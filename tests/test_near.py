@@ -152,3 +152,11 @@ def test_git_and_the_hand_in_mean_the_same_records(prefix: str, tmp_path: Path) 
         name for name in there if is_far(name)
     ]
     assert sum(map(is_far, there)) == 3 * 5, "two files of a task and three of its messages, of three tasks"
+
+
+def test_what_is_no_tasks_name_is_no_pattern(family: Family) -> None:
+    """A record says what it likes of what it depends on; a line feed there would hide all files."""
+    board = family.scratch.store.board()
+    odd = family.task.replace(depends_on=("x\n!/*", family.ids["first"]))
+    assert near.tasks(board, odd) == near.tasks(board, family.task)
+    assert family.ids["first"] in near.tasks(board, odd)

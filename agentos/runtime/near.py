@@ -19,7 +19,7 @@ def tasks(board: Board, task: Task) -> tuple[str, ...]:
         found[above] = None
         above = board.tasks[above].parent
     tied = (task.depends_on, *(group.names.get(task.id, ()) for group in (board.children, board.dependents)))
-    return tuple(found | dict.fromkeys(chain(*tied)))
+    return tuple(found | dict.fromkeys(name for name in chain(*tied) if name in board.tasks))
 
 
 def patterns(prefix: str, names: Collection[str]) -> str:
