@@ -67,7 +67,9 @@ def test_a_task_that_waits_for_its_parts_takes_up_nobody(scratch: Scratch, cli: 
 
     scratch.act(goal)
     said = cli("task", "explain", "2").out
-    assert "goes to    technical" in said and "technical yes: it does backend-developer, it has 0 of 1" in said
+    assert (
+        "goes to    technical" in said and "technical yes: it does backend-developer, it has 0 of 1" in said
+    )
 
 
 def test_a_runner_that_there_is_not_is_refused(scratch: Scratch, cli: Cli) -> None:

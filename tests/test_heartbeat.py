@@ -1,5 +1,6 @@
 """Heartbeats of real runners, in real sandboxes: work, reviews, failures, and runs that are killed."""
 
+import base64
 import json
 import os
 import signal
@@ -686,6 +687,21 @@ def test_output_comes_in_whole_lines_and_no_more_than_so_much(tmp_path: Path) ->
         heard.end()
         lines = runlog.lines(tmp_path, f"n{len(known)}")[0]
         assert not heard.is_whole and len(lines) == (0 if known else 64)
+
+
+@pytest.mark.parametrize("size", [1, 7, 76])
+def test_a_secret_in_several_lines_is_redacted_though_they_come_one_by_one(tmp_path: Path, size: int) -> None:
+    secret = "correct-horse-battery-staple-" * 4
+    coded = base64.b64encode(secret.encode()).decode()
+    heard = runlog.Heard(RunLog(tmp_path / "runs" / "one", known=(secret,)))
+    for text in (secret, coded):
+        for at in range(0, len(text), size):
+            heard.add(f"{text[at : at + size]}\n".encode())
+    heard.add(b"bye\n")
+    heard.end()
+    said = "".join(line["said"] for line in runlog.lines(tmp_path, "one")[0])
+    assert heard.is_whole and said.count("[redacted]") == 2 and said.endswith("bye")
+    assert len("".join(said.split())) < 40
 
 
 def test_a_line_of_a_log_can_not_drive_a_terminal_and_long_texts_stand_below(

@@ -110,7 +110,9 @@ class Heard:
             return
         self._left += data
         begun = _OPEN_KEY.search(self._left)
-        self._say(self._left.rfind(b"\n", 0, begun.start() if begun else None) + 1)
+        size = self._left.rfind(b"\n", 0, begun.start() if begun else None) + 1
+        if not secrets.is_begun(self._left[:size].decode(errors="replace"), self._log.known):
+            self._say(size)
 
     def end(self) -> None:
         """There is no more: what is no whole line is written down too."""

@@ -84,12 +84,27 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     return text
 
 
+def is_begun(text: str, known: Iterable[str]) -> bool:
+    """Whether a known value may have begun at the end of a text, and go on in the lines that follow."""
+    for form in (form for value in known if len(value) >= LEAST for form in _forms(value)):
+        flat = re.sub(r"\s", "", text[-4 * len(form) :])[1 - len(form) :]
+        if any(form.startswith(flat[at.start() :]) for at in re.finditer(re.escape(form[0]), flat)):
+            return True
+    return False
+
+
 @lru_cache(maxsize=256)
 def _known(value: str) -> re.Pattern[str]:
-    """What a value looks like as it is, and as programs write it: broken into lines, in JSON, in an address,
-    in base64, in hexadecimal digits. Whoever means to can always write it in another way."""
+    """What a value looks like, in every form."""
+    return re.compile("|".join(map(_broken, _forms(value))))
+
+
+@lru_cache(maxsize=256)
+def _forms(value: str) -> tuple[str, ...]:
+    """A value as it is, and as programs write it: in JSON, in an address, in base64, in hexadecimal digits;
+    the longest first. Whoever means to can always write it in another way."""
     forms = dict.fromkeys((value, *_written(value.encode(errors="replace")), *_quoted(value)))
-    return re.compile("|".join(map(_broken, sorted(forms, key=len, reverse=True))))
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def _broken(form: str) -> str:
