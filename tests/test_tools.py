@@ -126,6 +126,8 @@ def test_listing_shows_folders_links_and_no_git(desk: Desk) -> None:
     assert use(desk, "list") == "notes.txt\nout -> ../outside\nsrc/"
     assert use(desk, "list", deep=True) == "notes.txt\nout -> ../outside\nsrc/\nsrc/main.py"
     assert use(desk, "list", path="src") == "main.py"
+    told = "Error: There is no gone. Here is: notes.txt, out -> ../outside, src/."
+    assert use(desk, "list", path="gone") == told
     (root(desk) / "empty").mkdir()
     assert use(desk, "list", path="empty") == "(empty is empty)"
     for i in range(files.MOST_ENTRIES + 5):

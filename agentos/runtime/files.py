@@ -16,6 +16,9 @@ MOST_BYTES = 1 << 20
 MOST_ENTRIES = 1000
 """Entries of one listing."""
 
+MOST_TOLD = 20
+"""Entries that are named to who asked for a folder that is not there."""
+
 DEEPEST = 30
 """Folders within folders of one listing."""
 
@@ -82,8 +85,21 @@ def _mode(folder: int, name: str, path: str) -> int | None:
 
 
 def listing(root: Path, path: str, deep: bool = False) -> list[str]:
-    """What is in a folder, and below it for `deep`: folders end in `/`, links show where they lead."""
-    with _folder(root, _parts(path, or_none=True), path) as folder, _named(path):
+    """What is in a folder, and below it for `deep`: folders end in `/`, links show where they lead.
+
+    Raises NotFound, with what there is instead: whoever asks for a listing does not know.
+    """
+    parts = _parts(path, or_none=True)
+    try:
+        return _listing(root, parts, path, deep)
+    except NotFound:
+        here = _listing(root, [], ".", deep=False) if parts else []
+        shown = ", ".join(here[:MOST_TOLD]) + (", …" if len(here) > MOST_TOLD else "")
+        raise NotFound(f"There is no {path}. Here is: {shown or 'nothing'}.") from None
+
+
+def _listing(root: Path, parts: list[str], path: str, deep: bool) -> list[str]:
+    with _folder(root, parts, path) as folder, _named(path):
         found: list[str] = []
         _list(folder, "", DEEPEST if deep else 0, found)
         return found
