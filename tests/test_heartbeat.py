@@ -249,6 +249,25 @@ def test_the_very_same_change_twice_stops(team: Scratch) -> None:
     assert "handed in twice" in (team.store.board().task("1").blocked or "")
 
 
+def test_what_a_person_sent_back_is_not_merged_on_what_was_said_before(team: Scratch, cli: Cli) -> None:
+    equip(team, "technical", command=["sh", "-c", "echo done > made.txt"])
+    equip(team, "qa", paused=False, runner="checks")
+    tick(team, agent="technical")
+    tick(team, agent="qa")
+    assert "verdict      approved by qa (checks)" in cli("review", "1").out
+    assert cli("reject", "1", "-m", "No, thank you").code == 0
+    assert "verdict" not in cli("review", "1").out
+    team.write("board/config.yml", team.read("board/config.yml") + "merge: checks\n")
+    (beat,) = tick(team, agent="technical").beats
+    assert beat.outcome == "failed" and "very same change" in beat.text
+    assert cli("task", "unblock", "1").code == 0
+    (beat,) = tick(team, agent="technical").beats
+    assert beat.outcome == "settled", "a person's word lets it hand that in again"
+    assert team.store.board().task("1").status is Status.REVIEW, "and it wants a look anew"
+    report = tick(team, agent="qa")
+    assert "TASK-001: passed its checks and was merged." in report.notes
+
+
 def test_a_secret_gets_on_no_branch_and_no_board(team: Scratch) -> None:
     secret, kept = "correct-horse-battery", "echo $DB_PASSWORD > conf.py"
     again = f'echo "with $DB_PASSWORD"; test -f conf.py && rm conf.py && echo > made.txt || {kept}'

@@ -65,9 +65,8 @@ class Review:
 
     @property
     def verdicts(self) -> tuple[Run, ...]:
-        """What agents said of this very commit, newest first."""
-        commit = self.branch.commit if self.branch else ""
-        return tuple(run for run in self.runs if run.verdict and run.commit == commit)
+        """What agents said of this very commit since it was handed in, newest first."""
+        return tuple(runs.verdicts(self.runs, self.branch.commit)) if self.branch else ()
 
     @property
     def is_unconfined(self) -> bool:
@@ -99,7 +98,8 @@ def waiting(board: Board) -> list[Task]:
 
 def of(store: Store, board: Board, task: Task, by: Actor, at: str | None = None) -> Review:
     """The work on one task, be it in review or not; at an earlier commit, what had been handed in by then."""
-    history = tuple(run for run in runs.of_task(store, task, limit=200, at=at) if run.task == task.id)
+    everything = runs.of_task(store, task, limit=200, at=at)
+    history = tuple(run for run in everything if run.task == task.id or run.verdict == runs.REJECTED)
     branch = _handed_by(store, task, history, at) if at else branches.of(store, task.id)
     counts = patch.counts(store.git, branch.base, branch.commit) if branch else ()
     paths, allow = [path for count in counts for path in count.paths], allowed(board)

@@ -39,7 +39,7 @@ def _merge(store: Store, task: Task) -> list[str]:
     branch = branches.of(store, task.id)
     if branch is None or branch.is_merged:
         return []
-    of_it = (run for run in runs.of_task(store, task) if run.commit == branch.commit and run.verdict)
+    of_it = runs.verdicts(runs.of_task(store, task), branch.commit)
     last = next((run for run in of_it if run.verdict == "failed" or run.runner == CHECKS), None)
     if last is None or last.verdict != "approved":
         return []

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agentos.store.runs import Run
+from agentos.store.runs import REJECTED, Run
 
 FIRST, LONGEST, SPREAD = 30.0, 1800.0, 0.25
 """Seconds before the second try, doubled for each one after it; the most; and the part by which it varies."""
@@ -76,10 +76,10 @@ def tries(kind: str, history: Sequence[Run]) -> int:
 
 
 def handed_in(history: Sequence[Run]) -> set[str]:
-    """The differences that were handed in since the last word of a person."""
+    """The differences that were handed in since the last word of a person; to send back is none."""
     found = set()
     for run in history:
-        if not run.run and not run.agent:
+        if not run.run and not run.agent and run.verdict != REJECTED:
             break
         found.add(run.diff)
     return found - {""}

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from agentos.store.repository import Store
 
 _FORMAT = "%x01%ct%x00%H%x00%P%x00%(trailers:only,unfold,separator=%x1f)"
 
+REJECTED = "rejected"
+"""The verdict of a person who sent work back."""
+
 MOVED = frozenset(("task.renamed", "task.archived", "message.moved"))
 """What happens to a task's files without anybody having said anything about it."""
 
@@ -23,8 +27,9 @@ MOVED = frozenset(("task.renamed", "task.archived", "message.moved"))
 class Run:
     """One commit, as far as it is about runs; `run` is empty where somebody did something by hand.
 
-    `failure` is the kind of a failed one; `commit` is what was handed in or, with a `verdict` (`approved`,
-    `failed`, `seen`), what was reviewed; `diff` names what was handed in.
+    `failure` is the kind of a failed one; `commit` is what was handed in or, with a `verdict` (an agent's
+    `approved`, `failed` or `seen`, a person's `rejected`), what was reviewed; `diff` names what was handed
+    in.
     """
 
     time: datetime
@@ -74,6 +79,13 @@ def of_task(store: Store, task: Task, limit: int | None = 50, at: str | None = N
         start, path = born.parents[0], before.path
         names.append(PurePosixPath(path).stem)
     return [replace(run, task=task.id) if run.task in names else run for run in _once(found)]
+
+
+def verdicts(found: Iterable[Run], commit: str) -> list[Run]:
+    """What agents said of this very commit, newest first: since it was handed in last, and nothing of what a
+    person has sent back after that."""
+    newest = takewhile(lambda run: run.verdict != REJECTED and (run.verdict or not run.commit), found)
+    return [run for run in newest if run.verdict and run.commit == commit]
 
 
 def since(store: Store, moment: datetime) -> list[Run]:
@@ -141,6 +153,7 @@ def _once(commits: Iterable[_Commit]) -> list[Run]:
 
 
 def _run(time: str, said: Mapping[str, str]) -> Run:
+    rejected = said.get("Rejected", "")
     return Run(
         time=datetime.fromtimestamp(int(time), UTC),
         agent=said.get("Agent", ""),
@@ -151,9 +164,9 @@ def _run(time: str, said: Mapping[str, str]) -> Run:
         tokens=int(_number(said, "Tokens")),
         usd=_number(said, "Cost-USD"),
         failure=said.get("Failure", ""),
-        commit=said.get("Commit", ""),
+        commit=said.get("Commit", rejected),
         diff=said.get("Diff", ""),
-        verdict=said.get("Verdict", ""),
+        verdict=said.get("Verdict", REJECTED if rejected else ""),
         retry_at=_moment(said.get("Retry-At", "")),
         is_unconfined=said.get("Sandbox") == "off",
     )
