@@ -136,6 +136,14 @@ def test_stopping_it_ends_the_run_at_work(team: Scratch) -> None:  # noqa: F811
     assert liveness.is_dead(claim, claim.host) and not team.store.claims()
 
 
+@real
+def test_all_of_the_demo_in_a_folder_that_is_named_from_where_one_is(cli: Cli, tmp_path: Path) -> None:
+    done = cli("demo", "new", cwd=tmp_path)
+    assert done.code == 0, done
+    line = ["git", "-C", str(tmp_path / "new/workshop"), "log", "--format=%s"]
+    assert b"review \xe2\x86\x92 done" in subprocess.run(line, capture_output=True, check=True).stdout
+
+
 def test_the_demo_leaves_a_repository_around_it_and_a_full_folder_alone(cli: Cli, tmp_path: Path) -> None:
     around = tmp_path / "around"
     subprocess.run(["git", "init", "-q", str(around)], check=True)

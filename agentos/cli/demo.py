@@ -63,7 +63,7 @@ def demo(
     """
     if folder is not None and folder.exists() and not _is_empty(folder):
         raise Refused(f"{folder} is not an empty folder; name a new one, or none for a scratch one.")
-    place = folder or Path(tempfile.mkdtemp(prefix="agentos-demo-"))
+    place = folder.absolute() if folder else Path(tempfile.mkdtemp(prefix="agentos-demo-"))
     try:
         is_done = _show(context.console(), place, tool_mode)
     except KeyboardInterrupt:
