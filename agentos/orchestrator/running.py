@@ -1,5 +1,6 @@
 """Running: ticks in the foreground, one when files change, and one when somebody is due."""
 
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -124,7 +125,11 @@ def load() -> None:
     """Load what a look at the board needs, before ticks are at work beside it.
 
     An interrupt comes to the main thread and ends an import in the middle; ticks at work then find
-    a library that is half there.
+    a library that is half there. One that comes meanwhile waits: pydantic takes it for a fault of a record's.
     """
-    codec.row("board/tasks/TASK-001-loaded.md", b"---\ntitle: Loaded\n---\n")
-    times.next_after("0 0 * * *", "UTC", datetime(2026, 1, 1, tzinfo=UTC))
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        codec.row("board/tasks/TASK-001-loaded.md", b"---\ntitle: Loaded\n---\n")
+        times.next_after("0 0 * * *", "UTC", datetime(2026, 1, 1, tzinfo=UTC))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
