@@ -417,7 +417,10 @@ def test_a_token_goes_only_where_it_may(monkeypatch: pytest.MonkeyPatch) -> None
     assert forges.access({"GITHUB_TOKEN": " "}) is None
     found = forges.access({"GH_TOKEN": TOKEN, "GITHUB_API_URL": "https://git.example/api/v3/"})
     assert found == Access("github", TOKEN, "https://git.example/api/v3") and TOKEN not in repr(found)
-    for api in ("http://git.example", "http://127.0.0.1.evil.example", "file:///etc", "https://a\nb"):
+    here = forges.access({"GH_TOKEN": TOKEN, "GITHUB_API_URL": "http://localhost:3000"})
+    assert here == Access("github", TOKEN, "http://localhost:3000")
+    for api in ("http://git.example", "http://127.0.0.1.evil.example", "http://localhost:1@evil.example/",
+                "file:///etc", "https://a\nb"):  # fmt: skip
         with pytest.raises(AgentOSError):
             forges.access({"GH_TOKEN": TOKEN, "GITHUB_API_URL": api})
     with pytest.raises(AgentOSError) as error:

@@ -595,11 +595,27 @@ def test_keys_come_from_a_file_that_nobody_else_can_read(
     with pytest.raises(Invalid, match=":1: a line is NAME=value") as wrong:
         keys.read(env)
     assert "file" not in str(wrong.value).replace(str(file), "")
-    (tmp_path / "elsewhere").write_text("A=b\n")
-    file.unlink()
+    file.rename(tmp_path / "elsewhere")
     file.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match="must be a plain file"):
         keys.read(env)
+
+
+def test_keys_that_somebody_else_put_there_are_refused(tmp_path: Path) -> None:
+    env = {"XDG_CONFIG_HOME": str(tmp_path)}
+    file = keys.path(env)
+    file.parent.mkdir()
+    file.write_text("OPENAI_API_KEY=theirs\n")
+    file.chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(file, 65534, 65534)
+        with pytest.raises(Refused, match="others can read it"):
+            keys.read(env)
+
+
+def test_only_a_pair_of_quotes_is_taken_off_a_key() -> None:
+    text = "A='a'\nB=\"b'\nC=cxc\nD='\nE=''\n"
+    assert keys.parse(text, "env") == {"A": "a", "B": "\"b'", "C": "cxc", "D": "'", "E": ""}
 
 
 # Logs ---------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from conftest import Cli, Scratch
@@ -20,7 +20,7 @@ from agentos.model import rules
 from agentos.model.activity import Actor
 from agentos.model.markdown import criteria
 from agentos.model.words import Resolution, Status
-from agentos.runtime import attempts, budget, job, liveness, outbox, settle
+from agentos.runtime import attempts, budget, job, liveness, outbox, permission, settle
 from agentos.runtime import outbox as o
 from agentos.runtime.failures import ChecksFailed
 from agentos.runtime.lease import Lease
@@ -204,6 +204,31 @@ def test_a_run_proposes_no_more_than_its_share(working: Scratch) -> None:
     assert len(working.store.board().messages_of("TASK-002-the-work")) == 21
 
 
+def test_every_action_has_a_share_and_its_texts_have_an_end() -> None:
+    assert permission.MOST.keys() == {*get_args(o.Action)}
+    for name in o.ACTIONS:
+        for field, shape in outbox.schema(name)["properties"].items():
+            for kind in (shape, *shape.get("anyOf", ()), shape.get("items", {})):
+                has_end = {"maxLength", "enum", "pattern"} & kind.keys()
+                assert kind.get("type") != "string" or has_end, f"{name}: {field}"
+                assert kind.get("type") != "array" or "maxItems" in kind, f"{name}: {field}"
+
+
+def test_long_names_of_what_is_left_out_cost_a_run_nothing_else(working: Scratch) -> None:
+    """A message larger than a record can be would have kept the whole run from being settled."""
+
+    def decide(draft: Any) -> list[str]:
+        many = [f"board/{number:0200}: it is policy" for number in range(10_000)]
+        proposed = Outbox((o.UpdateTask(estimate="a day"),))
+        return settle.apply(draft, draft.task("2").id, proposed, draft.board.agents["technical"], left=many)
+
+    assert len(working.act(decide, TECHNICAL).value) == 10_000
+    board = working.store.board()
+    said = working.store.body(board.messages_of("TASK-002-the-work")[-1])
+    assert board.task("2").estimate == "a day"
+    assert "board/" in said and "characters left out" in said and len(said) < 60_000
+
+
 def test_work_without_anything_to_show_is_not_handed_in(working: Scratch) -> None:
     with pytest.raises(ChecksFailed, match="nothing to review"):
         settled(working, o.Comment("Done!"), o.Submit(), has_diff=False)
@@ -228,6 +253,9 @@ def test_nobody_passes_their_own_work(working: Scratch) -> None:
     settled(working, o.Submit())
     refused = settled(working, o.Approve(), by=TECHNICAL, is_review=True)
     assert refused and working.store.board().task("2").status is Status.REVIEW
+    refused = settled(working, o.Approve(), by=QA), settled(working, o.SendBack("No."), by=QA)
+    assert all(refused), "a reviewer who was woken for something else"
+    assert working.store.board().task("2").status is Status.REVIEW
 
 
 def test_an_earlier_document_of_the_task_can_be_written_again(working: Scratch) -> None:

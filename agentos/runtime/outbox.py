@@ -14,6 +14,7 @@ from agentos.runtime.failures import Failed
 _STRICT = ConfigDict(extra="forbid", defer_build=True)
 
 Line = Annotated[str, Field(min_length=1, max_length=500)]
+Word = Annotated[str, Field(max_length=500)]
 Text = Annotated[str, Field(min_length=1, max_length=100_000)]
 Names = Annotated[tuple[Line, ...], Field(max_length=50)]
 Task = Annotated[
@@ -37,8 +38,8 @@ class CreateTask:
     touches: Annotated[Names, Field(description="paths that the work will change")] = ()
     labels: Names = ()
     priority: Annotated[int, Field(ge=1, le=5, description="1 is highest")] = 3
-    estimate: str | None = None
-    due: str | None = None
+    estimate: Word | None = None
+    due: Word | None = None
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -71,7 +72,7 @@ class Comment:
     text: Text
     task: Task = ""
     type: Literal["comment", "status_update", "answer"] = "comment"
-    reply_to: Annotated[str | None, Field(description="the message that this answers")] = None
+    reply_to: Annotated[Word | None, Field(description="the message that this answers")] = None
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -79,7 +80,7 @@ class Ask:
     """Ask somebody about your task, and stop until there is an answer."""
 
     text: Text
-    to: Annotated[str, Field(description="an agent or a person; empty for whoever made the task")] = ""
+    to: Annotated[Word, Field(description="an agent or a person; empty for whoever made the task")] = ""
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)

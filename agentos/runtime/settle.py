@@ -12,7 +12,12 @@ from agentos.runtime import outbox as o
 from agentos.runtime import permission, secrets
 from agentos.runtime.failures import ChecksFailed
 from agentos.runtime.outbox import Outbox
+from agentos.runtime.runlog import cut
 from agentos.store.draft import Draft
+
+MOST_SAID, MOST_LEFT_OUT = 2000, 50_000
+"""Characters on the board of one thing that was left out, and of all: they name what an agent has named, and
+a message larger than a record can be would cost the run everything else."""
 
 
 def apply(
@@ -55,8 +60,9 @@ def apply(
         except AgentOSError as error:
             refused.append(f"{_name(action)}: {error}")
     if refused:
-        lines = "\n".join(f"- {line}" for line in refused)
-        messages.add(draft, task, f"Left out of this run:\n\n{lines}", type="status_update")
+        lines = "\n".join(f"- {cut(line, MOST_SAID)}" for line in refused)
+        said = f"Left out of this run:\n\n{cut(lines, MOST_LEFT_OUT)}"
+        messages.add(draft, task, said, type="status_update")
     if outbox.handoff.strip():
         messages.add(draft, task, secrets.redact(outbox.handoff, known), type="status_update")
     if outbox.is_simulated:

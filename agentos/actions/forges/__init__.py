@@ -92,7 +92,7 @@ def access(env: Mapping[str, str]) -> Access | None:
 
 def _api(address: str, name: str) -> str:
     """An address to which a token may go: over https, or to this machine. Raises Refused."""
-    if address and not re.fullmatch(r"(https://|http://(127\.0\.0\.1|localhost)(:|/|$))[!-~]*", address):
+    if address and not re.fullmatch(r"(https://|http://(127\.0\.0\.1|localhost)(:\d+)?(/|$))[!-~]*", address):
         raise Refused(f"{name} must begin with https://, so that nobody on the way reads the token.")
     return address.rstrip("/")
 
